@@ -1,0 +1,170 @@
+/**
+ * The layer store's own interface; `openStore` makes one.
+ *
+ * @module
+ */
+import type { Change, Driver, Mount } from './driver.ts'
+import type { CacheID, ChainID, DiffID } from './ids.ts'
+import type { Descriptor, Durability, LayerRecord, MountRecord } from './metadata.ts'
+import type { ByteSource, CallOptions } from './streams.ts'
+
+/** A layer that a release removed. */
+export interface RemovedLayer {
+  readonly chainID: ChainID
+  readonly diffID: DiffID
+  /** Size of the whole chain, in bytes. */
+  readonly size: number
+  readonly diffSize: number
+}
+
+/**
+ * One counted reference to a read-only layer.
+ *
+ * Disposing of it gives the reference back and removes nothing; `LayerStore.release` gives it back
+ * and removes the layer if it was the last.
+ */
+export interface Layer extends AsyncDisposable, LayerRecord {
+  /** Size of the whole chain, in bytes. */
+  readonly size: number
+  /** Layers in the chain, this one included. */
+  readonly depth: number
+  /**
+   * The very bytes that were registered. The stream ends in an error, never in a short clean end,
+   * if they cannot be given back (`ERR_CORRUPT_LAYER`, `ERR_CORRUPT_RECORD`, `ERR_DIGEST_MISMATCH`).
+   */
+  tar(options?: CallOptions): ReadableStream<Uint8Array>
+  /**
+   * The difference from an ancestor as one layer tar; from `undefined`, the whole file system.
+   *
+   * @throws LayerError `ERR_INVALID_ARGUMENT` if `ancestor` is not beneath this layer
+   */
+  tarFrom(ancestor: ChainID | undefined, options?: CallOptions): ReadableStream<Uint8Array>
+  /** The chain, this layer first, base last. */
+  chain(): Promise<readonly LayerRecord[]>
+  /** A read-only view of the file system that the chain makes. */
+  mount(options?: CallOptions): Promise<Mount>
+}
+
+/** How {@link LayerStore.register} takes a layer. */
+export interface RegisterOptions extends CallOptions {
+  /** The chain that it stands on. */
+  readonly parent?: ChainID
+  /** Refuse the layer unless its DiffID is this. */
+  readonly expect?: DiffID
+  /** Kept with the layer. */
+  readonly descriptor?: Descriptor
+  /** Default `full`. */
+  readonly durability?: Durability
+}
+
+/** How {@link LayerStore.createRW} makes a read-write layer. */
+export interface CreateRWOptions extends CallOptions {
+  readonly parent?: ChainID
+  readonly mountLabel?: string
+  readonly storageOptions?: Readonly<Record<string, string>>
+  /**
+   * Changes the file system before anybody else sees it (Docker puts `/etc/hosts`, `/dev/console`
+   * and the like there). What it changes is no change of the read-write layer.
+   */
+  readonly init?: (path: string) => Promise<void> | void
+}
+
+/** One counted reference to a read-write layer; disposing of it removes nothing. */
+export interface RWLayer extends AsyncDisposable, MountRecord {
+  /** Mounts it; disposed of as often as called, it is unmounted. */
+  mount(options?: CallOptions & { readonly mountLabel?: string }): Promise<Mount>
+  /** Bytes by which it differs from what it stands on. */
+  size(options?: CallOptions): Promise<number>
+  changes(options?: CallOptions): AsyncIterable<Change>
+  /** Its difference as a layer tar. */
+  tar(options?: CallOptions): ReadableStream<Uint8Array>
+  /** Applies a layer tar on its present state. */
+  applyDiff(tar: ByteSource, options?: CallOptions): Promise<number>
+  /** Registers its present state as a read-only layer on the same parent. */
+  commit(options?: CallOptions & { readonly durability?: Durability }): Promise<Layer>
+}
+
+/** Something that `check` found. */
+export interface Problem {
+  readonly kind:
+    | 'damaged-metadata'
+    | 'missing-parent'
+    | 'missing-data'
+    | 'altered-data'
+    | 'digest-mismatch'
+    | 'unreferenced-data'
+    | 'interrupted'
+  /** ChainID, mount name or driver id. */
+  readonly subject: string
+  readonly message: string
+  /** Whether `repair` was asked for and did away with it. */
+  readonly repaired: boolean
+}
+
+/** How {@link LayerStore.check} looks. */
+export interface CheckOptions extends CallOptions {
+  /** Also read every byte: digests, and each file's metadata where the driver can compare it. */
+  readonly full?: boolean
+  /** Set damaged layers aside and sweep what nothing refers to. */
+  readonly repair?: boolean
+}
+
+/** What {@link LayerStore.gc} keeps. */
+export interface GcOptions extends CallOptions {
+  /** ChainIDs that somebody outside the store still needs, as images do. */
+  readonly keep: Iterable<ChainID>
+  /** Only tell. */
+  readonly dryRun?: boolean
+}
+
+/** See `openStore`. */
+export interface LayerStore extends AsyncDisposable {
+  readonly driver: Driver
+  /**
+   * Takes a layer from its uncompressed tar. If the same chain exists already, nothing is kept
+   * twice and a reference to the existing one is returned.
+   *
+   * @throws LayerError `ERR_LAYER_NOT_FOUND` (parent), `ERR_MAX_DEPTH`, `ERR_DIGEST_MISMATCH`,
+   *   `ERR_INVALID_TAR`, `ERR_TRUNCATED`, `ERR_UNSAFE_PATH`, `ERR_NO_SPACE`, `ERR_ABORTED`, …;
+   *   nothing is left behind
+   */
+  register(tar: ByteSource, options?: RegisterOptions): Promise<Layer>
+  /** A new reference. @throws LayerError `ERR_LAYER_NOT_FOUND`, `ERR_CORRUPT_METADATA` */
+  get(id: ChainID): Promise<Layer>
+  /** Whether there is a healthy layer of that ChainID. */
+  has(id: ChainID): Promise<boolean>
+  /** Every healthy layer, in no order. */
+  layers(): AsyncIterable<LayerRecord>
+  /**
+   * Gives a reference back and removes the layer, then its parents, as far as nothing else refers
+   * to them.
+   *
+   * @returns what was removed, child first
+   * @throws LayerError `ERR_LAYER_NOT_RETAINED` for a reference that was given back before
+   */
+  release(layer: Layer): Promise<readonly RemovedLayer[]>
+
+  /** @throws LayerError `ERR_MOUNT_NAME_CONFLICT`, `ERR_LAYER_NOT_FOUND`; nothing is left behind */
+  createRW(name: string, options?: CreateRWOptions): Promise<RWLayer>
+  /** A new reference. @throws LayerError `ERR_MOUNT_NOT_FOUND` */
+  getRW(name: string): Promise<RWLayer>
+  /** @throws LayerError `ERR_MOUNT_NOT_FOUND` */
+  mountID(name: string): Promise<CacheID>
+  /** Every read-write layer, in no order. */
+  rwLayers(): AsyncIterable<MountRecord>
+  /**
+   * Gives a reference back; the last one removes the read-write layer and what only it needed. If
+   * that fails the reference is still good, so that it can be tried again.
+   *
+   * @throws LayerError `ERR_LAYER_NOT_RETAINED`, `ERR_MOUNT_IN_USE`
+   */
+  releaseRW(layer: RWLayer): Promise<readonly RemovedLayer[]>
+
+  /** Puts `deferred` layers on stable storage. */
+  sync(): Promise<void>
+  /** Finishes or undoes what dead processes left, and removes driver layers that nothing knows. */
+  cleanup(): Promise<readonly string[]>
+  /** Removes every layer that no reference, child, read-write layer or `keep` needs. */
+  gc(options: GcOptions): Promise<readonly RemovedLayer[]>
+  check(options?: CheckOptions): AsyncIterable<Problem>
+}
