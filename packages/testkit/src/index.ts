@@ -1,1 +1,2 @@
-export {}
+export { type MemoryDisk, memoryDisk } from './memory/disk.ts'
+export * from './memory/metadata.ts'
