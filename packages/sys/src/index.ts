@@ -1,1 +1,8 @@
-export {}
+/**
+ * The operating-system boundary of varve: the only place with FFI, and what there is without it.
+ *
+ * @module
+ */
+export * from './constants.ts'
+export type * from './native-calls.ts'
+export type * from './sys.ts'
