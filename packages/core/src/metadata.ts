@@ -136,12 +136,15 @@ export interface MetadataStore extends AsyncDisposable {
   /** De-lists a read-write layer. Call it under the exclusive lock. */
   retireMount(name: string): Promise<Removal>
 
-  /** This process begins to refer to a layer. Call it under the lock. */
-  hold(id: ChainID): Promise<void>
-  /** This process no longer refers to a layer. */
-  unhold(id: ChainID): Promise<void>
-  /** Whether another living process holds a layer. Call it under the exclusive lock. */
-  heldElsewhere(id: ChainID): Promise<boolean>
+  /**
+   * This process begins to refer to something: a read-only layer by its ChainID, a read-write layer
+   * by `sha256:` and its mountID. Call it under the lock.
+   */
+  hold(key: Digest): Promise<void>
+  /** This process no longer refers to it. */
+  unhold(key: Digest): Promise<void>
+  /** Whether another living process holds it. Call it under the exclusive lock. */
+  heldElsewhere(key: Digest): Promise<boolean>
 
   /** Driver layers of changes under way, in any living process. Call it under the lock. */
   intended(): Promise<ReadonlySet<CacheID>>

@@ -26,6 +26,12 @@ export interface CallOptions {
   readonly onProgress?: (event: ProgressEvent) => void
 }
 
+/** Only the {@link CallOptions} among a call's options, to be handed on. */
+export function callOptions(options: CallOptions): CallOptions {
+  const { signal, onProgress } = options
+  return { ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) }
+}
+
 /** Throws `ERR_ABORTED` if `signal` was aborted. */
 export function checkAborted(signal: AbortSignal | undefined, attempt: string): void {
   if (signal?.aborted) {

@@ -1,0 +1,50 @@
+import type { TarSplitCodec } from '../codec.ts'
+import type { Driver } from '../driver.ts'
+import { LayerError } from '../errors.ts'
+import type { CacheID, ChainID } from '../ids.ts'
+import type { LayerRecord, MetadataStore } from '../metadata.ts'
+import type { KeyedMutex } from './keyed-mutex.ts'
+import type { LayerIndex } from './layer-index.ts'
+import type { References } from './references.ts'
+
+/** What the parts of one opened store share. */
+export interface StoreContext {
+  readonly driver: Driver
+  readonly metadata: MetadataStore
+  /** Undefined for a driver that reproduces exact diffs. */
+  readonly codec: TarSplitCodec | undefined
+  readonly index: LayerIndex
+  readonly layerRefs: References
+  readonly mountRefs: References
+  /** Keeps calls for one read-write layer's name apart. */
+  readonly names: KeyedMutex
+  /** ChainIDs that others than the store's own users need, as images do. */
+  readonly retained: () => Promise<ReadonlySet<ChainID>>
+  /** Throws `ERR_CLOSED` once the store is closed. */
+  readonly assertOpen: (attempt: string) => void
+}
+
+/** A layer's record and what follows from its chain. */
+export interface LoadedLayer {
+  readonly record: LayerRecord
+  /** Layers in the chain, this one included. */
+  readonly depth: number
+  /** Bytes of the whole chain. */
+  readonly size: number
+}
+
+/** The driver id of the layer beneath, if any. */
+export async function parentCacheID(
+  ctx: StoreContext,
+  parent: ChainID | undefined,
+): Promise<CacheID | undefined> {
+  return parent === undefined ? undefined : (await ctx.index.load(parent)).record.cacheID
+}
+
+/** `ERR_LAYER_NOT_FOUND` for a ChainID. */
+export function layerNotFound(id: ChainID, attempt: string): LayerError {
+  return new LayerError('ERR_LAYER_NOT_FOUND', `${attempt}: layer ${id} does not exist`, {
+    data: { chainID: id },
+    hint: 'The layers that exist are listed by varve layer ls',
+  })
+}

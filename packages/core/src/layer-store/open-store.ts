@@ -1,0 +1,121 @@
+import type { TarSplitCodec } from '../codec.ts'
+import type { Driver } from '../driver.ts'
+import { cleanUp, LayerError } from '../errors.ts'
+import { asChainID, type ChainID } from '../ids.ts'
+import type { MetadataStore } from '../metadata.ts'
+import type { LayerStore } from '../store.ts'
+import { check } from './check.ts'
+import type { StoreContext } from './context.ts'
+import { KeyedMutex } from './keyed-mutex.ts'
+import { LayerIndex } from './layer-index.ts'
+import { acquireLayer, makeLayer } from './read-only-layer.ts'
+import { createRW, getRW, releaseRW, requireMount } from './read-write.ts'
+import { cleanup, finishInterrupted, syncAll, verifyUnsafe } from './recovery.ts'
+import { References } from './references.ts'
+import { register } from './register.ts'
+import { gc, release } from './release.ts'
+
+/** What a store is made of. The store closes all of it when it is disposed of. */
+export interface OpenStoreOptions {
+  readonly driver: Driver
+  readonly metadata: MetadataStore
+  /** Needed unless the driver reproduces exact diffs. */
+  readonly codec?: TarSplitCodec
+  /**
+   * ChainIDs that something outside the store needs, as images do: asked whenever a layer might be
+   * removed, under the store's lock, so it must not call the store.
+   */
+  readonly retained?: () => Promise<ReadonlySet<ChainID>>
+  /** Told what the opening had to repair, one text each. */
+  readonly onRecovered?: (what: string) => void
+}
+
+/**
+ * Opens a layer store on a driver, a metadata store and a codec, finishing first what a process
+ * that died in the middle of something left undone.
+ *
+ * Nothing is read that is not needed: opening costs the same for ten layers and ten thousand.
+ *
+ * @throws LayerError `ERR_INVALID_ARGUMENT` without a codec that the driver needs
+ * @example
+ * ```ts
+ * import { emptyTar, openStore } from '@varve/core'
+ * import { memoryDriver, memoryMetadata } from '@varve/testkit'
+ *
+ * await using store = await openStore({ driver: memoryDriver(), metadata: memoryMetadata() })
+ * await using layer = await store.register([emptyTar()])
+ * console.assert(layer.depth === 1)
+ * ```
+ */
+export async function openStore(options: OpenStoreOptions): Promise<LayerStore> {
+  const { driver, metadata } = options
+  const exact = driver.capabilities.reproducesExactDiffs
+  if (!exact && (options.codec === undefined || driver.files === undefined)) {
+    throw new LayerError(
+      'ERR_INVALID_ARGUMENT',
+      `Cannot open a store on driver ${driver.name}: it needs a tar-split codec and files()`,
+    )
+  }
+  let closed = false
+  const ctx: StoreContext = {
+    driver,
+    metadata,
+    codec: exact ? undefined : options.codec,
+    index: new LayerIndex(metadata),
+    layerRefs: new References(metadata),
+    mountRefs: new References(metadata),
+    names: new KeyedMutex(),
+    retained: options.retained ?? (async () => new Set()),
+    assertOpen(attempt) {
+      if (closed) throw new LayerError('ERR_CLOSED', `${attempt}: the store is closed`)
+    },
+  }
+  for (const what of await finishInterrupted(ctx)) options.onRecovered?.(what)
+  for (const what of await verifyUnsafe(ctx)) options.onRecovered?.(what)
+
+  return {
+    driver,
+    register: (tar, o) => register(ctx, tar, o),
+    async get(id) {
+      ctx.assertOpen('Cannot open layer')
+      const acquired = await acquireLayer(ctx, asChainID(id), 'Cannot open layer')
+      return makeLayer(ctx, acquired, acquired.token)
+    },
+    async has(id) {
+      ctx.assertOpen('Cannot look for layer')
+      return await metadata.lock('shared', async () => {
+        await ctx.index.refresh()
+        try {
+          return (await ctx.index.find(asChainID(id))) !== undefined
+        } catch (error) {
+          if (LayerError.is(error, 'ERR_CORRUPT_METADATA')) return false
+          throw error
+        }
+      })
+    },
+    layers: () => metadata.layers(),
+    release: (layer) => release(ctx, layer),
+    createRW: (name, o) => createRW(ctx, name, o),
+    getRW: (name) => getRW(ctx, name),
+    async mountID(name) {
+      ctx.assertOpen(`Cannot look for read-write layer ${name}`)
+      return (await requireMount(ctx, name)).mountID
+    },
+    rwLayers: () => metadata.mounts(),
+    releaseRW: (layer) => releaseRW(ctx, layer),
+    sync: () => syncAll(ctx),
+    cleanup: () => cleanup(ctx),
+    gc: (o) => gc(ctx, o),
+    check: (o) => check(ctx, o),
+    async [Symbol.asyncDispose]() {
+      if (closed) return
+      closed = true
+      const failure = await cleanUp(
+        undefined,
+        () => driver[Symbol.asyncDispose](),
+        () => metadata[Symbol.asyncDispose](),
+      )
+      if (failure !== undefined) throw failure
+    },
+  }
+}

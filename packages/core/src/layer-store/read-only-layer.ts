@@ -1,0 +1,136 @@
+import type { Mount } from '../driver.ts'
+import { LayerError } from '../errors.ts'
+import type { CacheID, ChainID } from '../ids.ts'
+import type { LayerRecord } from '../metadata.ts'
+import type { Layer } from '../store.ts'
+import { type CallOptions, toStream } from '../streams.ts'
+import type { LoadedLayer, StoreContext } from './context.ts'
+import { notRetained, type ReferenceToken } from './references.ts'
+import { layerTar } from './tar-stream.ts'
+
+/** A reference that the store itself has on a layer while it works on it. */
+export interface AcquiredLayer extends LoadedLayer {
+  readonly token: ReferenceToken
+  /** Gives the reference back; removes nothing. */
+  drop(): Promise<void>
+}
+
+/** Takes a reference. @throws LayerError `ERR_LAYER_NOT_FOUND`, `ERR_CORRUPT_METADATA` */
+export async function acquireLayer(
+  ctx: StoreContext,
+  id: ChainID,
+  attempt: string,
+): Promise<AcquiredLayer> {
+  return await ctx.metadata.lock('shared', async () => {
+    await ctx.index.refresh()
+    const loaded = await ctx.index.load(id, attempt)
+    const token = await ctx.layerRefs.take(id)
+    return { ...loaded, token, drop: () => ctx.layerRefs.drop(id, token) }
+  })
+}
+
+const TOKENS = new WeakMap<Layer, ReferenceToken>()
+
+/** The token of a handle that {@link makeLayer} made. @throws LayerError `ERR_LAYER_NOT_RETAINED` */
+export function tokenOf(layer: Layer): ReferenceToken {
+  const token = TOKENS.get(layer)
+  if (token === undefined) throw notRetained(layer.chainID)
+  return token
+}
+
+/** The handle for one reference. */
+export function makeLayer(ctx: StoreContext, loaded: LoadedLayer, token: ReferenceToken): Layer {
+  const { record, depth, size } = loaded
+  const layer: Layer = {
+    ...record,
+    depth,
+    size,
+    tar: (options) => toStream(retaining(ctx, layer, () => layerTar(ctx, record, options))),
+    tarFrom: (ancestor, options) =>
+      toStream(retaining(ctx, layer, () => tarFrom(ctx, record, ancestor, options))),
+    chain: () => chainOf(ctx, record),
+    mount: (options) => mountLayer(ctx, layer, options),
+    async [Symbol.asyncDispose]() {
+      if (ctx.layerRefs.has(record.chainID, token)) await ctx.layerRefs.drop(record.chainID, token)
+    },
+  }
+  TOKENS.set(layer, token)
+  return layer
+}
+
+/** Keeps the layer from being removed for as long as the generator runs. */
+async function* retaining(
+  ctx: StoreContext,
+  layer: Layer,
+  run: () => AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  ctx.assertOpen('Cannot give back layer')
+  const own = await acquireLayer(ctx, layer.chainID, 'Cannot give back layer')
+  try {
+    yield* run()
+  } finally {
+    await own.drop()
+  }
+}
+
+async function chainOf(ctx: StoreContext, record: LayerRecord): Promise<readonly LayerRecord[]> {
+  return await ctx.metadata.lock('shared', async () => {
+    await ctx.index.refresh()
+    const chain: LayerRecord[] = []
+    for (let next: ChainID | undefined = record.chainID; next !== undefined; ) {
+      const loaded: LoadedLayer = await ctx.index.load(next)
+      chain.push(loaded.record)
+      next = loaded.record.parent
+    }
+    return chain
+  })
+}
+
+async function* tarFrom(
+  ctx: StoreContext,
+  record: LayerRecord,
+  ancestor: ChainID | undefined,
+  options?: CallOptions,
+): AsyncGenerator<Uint8Array> {
+  let from: CacheID | undefined
+  if (ancestor !== undefined) {
+    const found = (await chainOf(ctx, record)).find((layer) => layer.chainID === ancestor)
+    if (found === undefined || found.chainID === record.chainID) {
+      throw new LayerError(
+        'ERR_INVALID_ARGUMENT',
+        `Cannot compare layer ${record.chainID} with ${ancestor}: that is not beneath it`,
+        { data: { chainID: record.chainID, ancestor } },
+      )
+    }
+    from = found.cacheID
+  }
+  yield* ctx.driver.diff(record.cacheID, from, options)
+}
+
+async function mountLayer(
+  ctx: StoreContext,
+  layer: Layer,
+  options: CallOptions = {},
+): Promise<Mount> {
+  const own = await acquireLayer(ctx, layer.chainID, 'Cannot mount layer')
+  try {
+    const mount = await ctx.driver.mount(layer.cacheID, { ...options, readOnly: true })
+    let mounted = true
+    return {
+      path: mount.path,
+      readOnly: true,
+      async [Symbol.asyncDispose]() {
+        if (!mounted) return
+        mounted = false
+        try {
+          await mount[Symbol.asyncDispose]()
+        } finally {
+          await own.drop()
+        }
+      },
+    }
+  } catch (error) {
+    await own.drop()
+    throw error
+  }
+}

@@ -1,0 +1,179 @@
+import type { Driver } from '../driver.ts'
+import { cleanUp, LayerError, wrapError } from '../errors.ts'
+import { asCacheID, asMountName, type CacheID, newCacheID } from '../ids.ts'
+import type { MountRecord } from '../metadata.ts'
+import type { CreateRWOptions, RemovedLayer, RWLayer } from '../store.ts'
+import { callOptions } from '../streams.ts'
+import type { StoreContext } from './context.ts'
+import { type AcquiredLayer, acquireLayer } from './read-only-layer.ts'
+import { makeRWLayer, mountKey, stateOf } from './read-write-layer.ts'
+import { notRetained } from './references.ts'
+import { removeRetired, retireFrom } from './release.ts'
+
+/** See `LayerStore.createRW`. */
+export async function createRW(
+  ctx: StoreContext,
+  name: string,
+  options: CreateRWOptions = {},
+): Promise<RWLayer> {
+  const attempt = `Cannot create read-write layer ${asMountName(name)}`
+  ctx.assertOpen(attempt)
+  return await ctx.names.run(name, async () => {
+    if (await ctx.metadata.mount(name)) throw nameConflict(name, attempt)
+    const parent = options.parent && (await acquireLayer(ctx, options.parent, attempt))
+    try {
+      return await make(ctx, name, attempt, parent || undefined, options)
+    } finally {
+      if (parent) await parent.drop()
+    }
+  })
+}
+
+async function make(
+  ctx: StoreContext,
+  name: string,
+  attempt: string,
+  parent: AcquiredLayer | undefined,
+  options: CreateRWOptions,
+): Promise<RWLayer> {
+  const { driver, metadata } = ctx
+  const mountID = newCacheID()
+  const initID = options.init && asCacheID(`${mountID}-init`)
+  const ids = initID ? [mountID, initID] : [mountID]
+  const tx = await metadata.begin(ids, callOptions(options))
+  try {
+    if (initID) await makeInitLayer(driver, initID, parent?.record.cacheID, options)
+    const beneath = initID ?? parent?.record.cacheID
+    await driver.createReadWrite(mountID, {
+      ...callOptions(options),
+      ...(beneath ? { parent: beneath } : {}),
+      ...(options.mountLabel === undefined ? {} : { mountLabel: options.mountLabel }),
+      ...(options.storageOptions ? { storageOptions: options.storageOptions } : {}),
+    })
+    await driver.sync(ids)
+    const record: MountRecord = {
+      name,
+      mountID,
+      ...(initID ? { initID } : {}),
+      ...(parent ? { parent: parent.record.chainID } : {}),
+    }
+    await tx.stageMount(record)
+    const layer = await metadata.lock('exclusive', async () => {
+      const published = await ctx.index.change(
+        () => tx.publish(),
+        (done) => done && ctx.index.noteUsed(record.parent),
+      )
+      if (!published) throw nameConflict(name, attempt)
+      return makeRWLayer(ctx, record, await ctx.mountRefs.take(mountKey(record)))
+    })
+    await tx[Symbol.asyncDispose]()
+    return layer
+  } catch (error) {
+    throw await cleanUp(
+      wrapError(error, attempt),
+      ...ids.map((id) => () => driver.remove(id)),
+      () => tx[Symbol.asyncDispose](),
+    )
+  }
+}
+
+async function makeInitLayer(
+  driver: Driver,
+  initID: CacheID,
+  parent: CacheID | undefined,
+  options: CreateRWOptions,
+): Promise<void> {
+  await driver.createReadWrite(initID, {
+    ...callOptions(options),
+    ...(parent ? { parent } : {}),
+    ...(options.storageOptions ? { storageOptions: options.storageOptions } : {}),
+  })
+  await using mount = await driver.mount(initID, callOptions(options))
+  await options.init?.(mount.path)
+}
+
+/** See `LayerStore.getRW`. */
+export async function getRW(ctx: StoreContext, name: string): Promise<RWLayer> {
+  ctx.assertOpen(`Cannot open read-write layer ${name}`)
+  return await ctx.names.run(name, () =>
+    ctx.metadata.lock('shared', async () => {
+      const record = await requireMount(ctx, name)
+      return makeRWLayer(ctx, record, await ctx.mountRefs.take(mountKey(record)))
+    }),
+  )
+}
+
+/** A read-write layer's record. @throws LayerError `ERR_MOUNT_NOT_FOUND` */
+export async function requireMount(ctx: StoreContext, name: string): Promise<MountRecord> {
+  const record = await ctx.metadata.mount(asMountName(name))
+  if (record) return record
+  throw new LayerError('ERR_MOUNT_NOT_FOUND', `Cannot find a read-write layer named ${name}`, {
+    data: { name },
+  })
+}
+
+/** See `LayerStore.releaseRW`. */
+export async function releaseRW(
+  ctx: StoreContext,
+  layer: RWLayer,
+): Promise<readonly RemovedLayer[]> {
+  const { name } = layer
+  const attempt = `Cannot release read-write layer ${name}`
+  ctx.assertOpen(attempt)
+  const state = stateOf(layer)
+  const key = mountKey(layer)
+  return await ctx.names.run(name, async () => {
+    if (!ctx.mountRefs.has(key, state.token)) throw notRetained(name)
+    if (ctx.mountRefs.count(key) > 1) {
+      await ctx.mountRefs.drop(key, state.token)
+      return []
+    }
+    if (state.mounted > 0) throw inUse(attempt, 'it is mounted')
+    await remove(ctx, layer, attempt)
+    await ctx.mountRefs.drop(key, state.token)
+    const retired = await ctx.metadata.lock('exclusive', async () => {
+      await ctx.index.refresh()
+      return await retireFrom(ctx, layer.parent)
+    })
+    return await removeRetired(ctx, retired)
+  })
+}
+
+/** De-lists the layer, then removes its files; lists it again if the driver cannot. */
+async function remove(ctx: StoreContext, layer: RWLayer, attempt: string): Promise<void> {
+  const removal = await ctx.metadata.lock('exclusive', async () => {
+    if (await ctx.metadata.heldElsewhere(mountKey(layer))) {
+      throw inUse(attempt, 'another process uses it')
+    }
+    return await ctx.index.change(
+      () => ctx.metadata.retireMount(layer.name),
+      () => ctx.index.noteUnused(layer.parent),
+    )
+  })
+  try {
+    for (const id of removal.cacheIDs) await ctx.driver.remove(id)
+  } catch (error) {
+    throw await cleanUp(wrapError(error, attempt), () =>
+      ctx.metadata.lock('exclusive', () =>
+        ctx.index.change(
+          () => removal.undo(),
+          () => ctx.index.noteUsed(layer.parent),
+        ),
+      ),
+    )
+  }
+  await removal.finish()
+}
+
+function nameConflict(name: string, attempt: string): LayerError {
+  return new LayerError('ERR_MOUNT_NAME_CONFLICT', `${attempt}: the name is taken`, {
+    data: { name },
+    hint: 'Choose another name, or remove the read-write layer that has it',
+  })
+}
+
+function inUse(attempt: string, why: string): LayerError {
+  return new LayerError('ERR_MOUNT_IN_USE', `${attempt}: ${why}`, {
+    hint: 'Unmount it wherever it is used, then try again',
+  })
+}

@@ -1,0 +1,121 @@
+import { LayerError } from '../errors.ts'
+import type { CacheID } from '../ids.ts'
+import type { StoreContext } from './context.ts'
+import { finishPending } from './release.ts'
+import { layerTar } from './tar-stream.ts'
+
+/**
+ * Does what a process that died could not: undoes its unfinished registrations, finishes its
+ * removals. Safe to interrupt and to run again.
+ *
+ * @returns what was done, for people
+ */
+export async function finishInterrupted(ctx: StoreContext): Promise<readonly string[]> {
+  return await ctx.metadata.lock('exclusive', async () => {
+    const done: string[] = []
+    for (const pending of await ctx.metadata.interrupted()) {
+      await finishPending(ctx, pending)
+      done.push(
+        `${pending.kind === 'register' || pending.kind === 'create' ? 'undid' : 'finished'} ${pending.subject}`,
+      )
+    }
+    return done
+  })
+}
+
+/**
+ * Reads every layer that was published without being put on stable storage before the machine
+ * restarted: a whole one is made safe, a broken one set aside.
+ *
+ * @returns what was done, for people
+ */
+export async function verifyUnsafe(ctx: StoreContext): Promise<readonly string[]> {
+  const done: string[] = []
+  for (const id of await ctx.metadata.unverified()) {
+    const broken = await whyBroken(ctx, id)
+    if (broken === undefined) {
+      const { record } = await ctx.index.load(id)
+      await ctx.driver.sync([record.cacheID])
+      await ctx.metadata.markSynced([id])
+    } else {
+      await ctx.metadata.lock('exclusive', () =>
+        ctx.index.change(
+          () => ctx.metadata.setAside({ kind: 'layer', subject: id }),
+          () => {},
+        ),
+      )
+      done.push(`set aside layer ${id}, which did not survive the restart: ${broken}`)
+    }
+  }
+  return done
+}
+
+async function whyBroken(
+  ctx: StoreContext,
+  id: Parameters<StoreContext['index']['find']>[0],
+): Promise<string | undefined> {
+  try {
+    const { record } = await ctx.index.load(id)
+    for await (const _ of layerTar(ctx, record));
+    return undefined
+  } catch (error) {
+    if (LayerError.is(error) && error.code !== 'ERR_IO' && error.code !== 'ERR_PERMISSION') {
+      return error.message
+    }
+    throw error
+  }
+}
+
+/** Puts every layer that was published as `deferred` or `none` on stable storage. */
+export async function syncAll(ctx: StoreContext): Promise<void> {
+  ctx.assertOpen('Cannot put layers on stable storage')
+  const ids = await ctx.metadata.unsynced()
+  const cacheIDs: CacheID[] = []
+  const found: (typeof ids)[number][] = []
+  await ctx.metadata.lock('shared', async () => {
+    await ctx.index.refresh()
+    for (const id of ids) {
+      const loaded = await ctx.index.find(id)
+      if (loaded) {
+        cacheIDs.push(loaded.record.cacheID)
+        found.push(id)
+      }
+    }
+  })
+  if (cacheIDs.length > 0) await ctx.driver.sync(cacheIDs)
+  await ctx.metadata.markSynced(ids)
+}
+
+/** Driver layers that no metadata refers to and nobody is about to make. */
+export async function orphans(ctx: StoreContext): Promise<readonly CacheID[]> {
+  return await ctx.metadata.lock('exclusive', async () => {
+    const known = new Set<CacheID>(await ctx.metadata.intended())
+    for await (const layer of ctx.metadata.layers()) known.add(layer.cacheID)
+    for await (const mount of ctx.metadata.mounts()) {
+      known.add(mount.mountID)
+      if (mount.initID) known.add(mount.initID)
+    }
+    const found: CacheID[] = []
+    for await (const id of ctx.driver.list()) if (!known.has(id)) found.push(id)
+    return found
+  })
+}
+
+/** See `LayerStore.cleanup`. */
+export async function cleanup(ctx: StoreContext): Promise<readonly string[]> {
+  ctx.assertOpen('Cannot clean up')
+  const done = [...(await finishInterrupted(ctx))]
+  // A damaged layer's files look like orphans, and are what a rescue would need.
+  for await (const damage of ctx.metadata.damaged()) {
+    return [
+      ...done,
+      `left alone what may belong to ${damage.kind} ${damage.subject}: ${damage.reason}`,
+    ]
+  }
+  for (const id of await orphans(ctx)) {
+    await ctx.driver.remove(id)
+    done.push(`removed driver layer ${id}, which nothing referred to`)
+  }
+  done.push(...(await ctx.driver.cleanup()))
+  return done
+}

@@ -1,0 +1,142 @@
+import { cleanUp, LayerError, wrapError } from '../errors.ts'
+import { asChainID, asDiffID, type CacheID, chainIDOf, newCacheID } from '../ids.ts'
+import type { LayerRecord, Transaction } from '../metadata.ts'
+import type { Layer, RegisterOptions } from '../store.ts'
+import { type ByteSource, callOptions, checkAborted } from '../streams.ts'
+import type { LoadedLayer, StoreContext } from './context.ts'
+import { acquireLayer, makeLayer } from './read-only-layer.ts'
+import { DigestingSource, wrongDigest } from './tar-stream.ts'
+
+/**
+ * The longest chain that a layer may be registered in: Docker's limit, which leaves two of the 127
+ * layers that some drivers mount to a read-write layer and its init layer.
+ */
+export const MAX_DEPTH = 125
+
+const ATTEMPT = 'Cannot register layer'
+
+/** See `LayerStore.register`. */
+export async function register(
+  ctx: StoreContext,
+  tar: ByteSource,
+  options: RegisterOptions = {},
+): Promise<Layer> {
+  ctx.assertOpen(ATTEMPT)
+  checkAborted(options.signal, ATTEMPT)
+  if (options.expect !== undefined) asDiffID(options.expect)
+  const parent = options.parent && (await acquireLayer(ctx, asChainID(options.parent), ATTEMPT))
+  try {
+    if (parent) assertDepth(parent.depth)
+    const cacheID = newCacheID()
+    const tx = await ctx.metadata.begin([cacheID], options)
+    try {
+      const staged = await fill(ctx, tx, cacheID, parent?.record, tar, options)
+      const { layer, published } = await publish(ctx, tx, staged)
+      if (!published) await ctx.driver.remove(cacheID)
+      await tx[Symbol.asyncDispose]()
+      return layer
+    } catch (error) {
+      throw await cleanUp(
+        wrapError(error, ATTEMPT),
+        () => ctx.driver.remove(cacheID),
+        () => tx[Symbol.asyncDispose](),
+      )
+    }
+  } finally {
+    await parent?.drop()
+  }
+}
+
+/** Makes the driver's layer from the tar and stages its metadata. */
+async function fill(
+  ctx: StoreContext,
+  tx: Transaction,
+  cacheID: CacheID,
+  parent: LayerRecord | undefined,
+  tar: ByteSource,
+  options: RegisterOptions,
+): Promise<LayerRecord> {
+  const { driver, codec } = ctx
+  const durability = options.durability ?? 'full'
+  await driver.create(cacheID, {
+    ...callOptions(options),
+    ...(parent ? { parent: parent.cacheID } : {}),
+  })
+
+  const source = new DigestingSource()
+  let bytes: AsyncGenerator<Uint8Array> = source.pass(
+    tar,
+    ATTEMPT,
+    options,
+    options.expect ?? cacheID,
+  )
+  const sink = codec && tx.tarSplit()
+  if (codec && sink) bytes = codec.disassemble(bytes, sink, callOptions(options))
+
+  const applied = await driver.applyDiff(
+    cacheID,
+    parent?.cacheID,
+    shared(bytes),
+    callOptions(options),
+  )
+  try {
+    await drain(bytes)
+    await sink?.close()
+    const diffID = source.digest()
+    if (options.expect !== undefined && options.expect !== diffID) {
+      throw wrongDigest(ATTEMPT, diffID, options.expect)
+    }
+    if (codec && applied.displaced.length > 0) {
+      await tx.rewriteTarSplit((record) => codec.inline(record, applied.displaced))
+    }
+    if (durability === 'full') await driver.sync([cacheID])
+    const record: LayerRecord = {
+      chainID: chainIDOf(parent?.chainID, diffID),
+      diffID,
+      cacheID,
+      diffSize: applied.size,
+      ...(parent ? { parent: parent.chainID } : {}),
+      ...(options.descriptor ? { descriptor: options.descriptor } : {}),
+    }
+    await tx.stageLayer(record, durability)
+    return record
+  } finally {
+    await applied[Symbol.asyncDispose]()
+  }
+}
+
+/** A view of an iterator whose early end does not end the iterator itself. */
+function shared(bytes: AsyncGenerator<Uint8Array>): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => bytes.next() }) }
+}
+
+/** Reads what the driver left, so that the digest and the record cover every byte. */
+async function drain(bytes: AsyncGenerator<Uint8Array>): Promise<void> {
+  while (!(await bytes.next()).done);
+}
+
+/** Lists the staged layer, or finds the one that another registration listed first. */
+async function publish(
+  ctx: StoreContext,
+  tx: Transaction,
+  staged: LayerRecord,
+): Promise<{ layer: Layer; published: boolean }> {
+  return await ctx.metadata.lock('exclusive', async () => {
+    const published = await ctx.index.change(
+      () => tx.publish(),
+      (done) => done && ctx.index.noteAdded(staged),
+    )
+    const loaded: LoadedLayer = await ctx.index.load(staged.chainID, ATTEMPT)
+    const token = await ctx.layerRefs.take(staged.chainID)
+    return { layer: makeLayer(ctx, loaded, token), published }
+  })
+}
+
+function assertDepth(depth: number): void {
+  if (depth < MAX_DEPTH) return
+  throw new LayerError(
+    'ERR_MAX_DEPTH',
+    `${ATTEMPT}: the chain beneath it is ${depth} layers deep already, and ${MAX_DEPTH} is the limit`,
+    { data: { depth, limit: MAX_DEPTH }, hint: 'Flatten some of the layers into one' },
+  )
+}
