@@ -5,4 +5,5 @@
  */
 export * from './constants.ts'
 export type * from './native-calls.ts'
+export { openSys } from './open-sys.ts'
 export type * from './sys.ts'

@@ -3,9 +3,14 @@
  * to directory descriptors.
  *
  * Paths and names are raw bytes without the terminating NUL; a NUL inside is refused (`EINVAL`).
+ * An empty name means what `dirfd` itself is open on, which may then be an `O.PATH` descriptor.
  * Every failure throws a {@link SysError}. An interrupted call (`EINTR`) is made again, except
- * `close`. Descriptors are always made close-on-exec, and are ordinary numbers of the process: close them with
- * {@link NativeCalls.close}, because Deno's `fs.closeSync` does not know them.
+ * `close` and the syncs. Descriptors are always made close-on-exec, and are ordinary numbers of the
+ * process: close them with {@link NativeCalls.close}, because Deno's `fs.closeSync` does not know
+ * them.
+ *
+ * Make files with `openat` (`O.CREAT | O.EXCL | O.NOFOLLOW`) on a parent that `openat2` found: that
+ * is as safe, and a preloaded fault injector sees it, where `openat2` is a bare system call.
  *
  * @module
  */
@@ -103,7 +108,7 @@ export interface NativeCalls {
   statIfAny(dirfd: number, name: Uint8Array): FileStat | undefined
   /** Not for an `O.PATH` descriptor. */
   fchmod(fd: number, mode: number): void
-  /** Never follows; on a symbolic link it is `EOPNOTSUPP`. */
+  /** Never follows; on a symbolic link it is `ENOTSUP`. */
   fchmodat(dirfd: number, name: Uint8Array, mode: number): void
   /** Also clears set-id bits and `security.capability`: call it before those are set. */
   fchown(fd: number, uid: number, gid: number): void
@@ -113,8 +118,7 @@ export interface NativeCalls {
   /** Never follows. */
   utimensat(dirfd: number, name: Uint8Array, atimeNs: bigint, mtimeNs: bigint): void
 
-  // ── extended attributes: of `name` in `dirfd`, never followed, or, if `name` is empty, of what
-  //    `dirfd` itself is open on, which may be an `O.PATH` descriptor of anything ────────────────
+  // ── extended attributes; never followed ──────────────────────────────────────────────────────
   setxattr(dirfd: number, name: Uint8Array, attribute: Uint8Array, value: Uint8Array): void
   /** Undefined if there is none of that name (`ENODATA`) or the file system has none (`ENOTSUP`). */
   getxattr(dirfd: number, name: Uint8Array, attribute: Uint8Array): Uint8Array | undefined
@@ -134,8 +138,14 @@ export interface NativeCalls {
   seekHole(fd: number, offset: number): number
   /** Shares all blocks of `from` with the empty file `to`; false where the file system cannot. */
   reflink(from: number, to: number): boolean
-  /** Up to `length` bytes, at both offsets; returns how many. */
-  copyFileRange(from: number, to: number, length: number): number
+  /** Up to `length` bytes inside the kernel; returns how many. */
+  copyFileRange(
+    from: number,
+    fromPosition: number,
+    to: number,
+    toPosition: number,
+    length: number,
+  ): number
   /**
    * Makes the empty file `to` hold what `from` holds: by reflink, else inside the kernel, else by
    * reading and writing, keeping holes.
@@ -151,6 +161,16 @@ export interface NativeCalls {
   syncfs(fd: number): void
   /** Tries to lock, without waiting; false if somebody else holds it. */
   flock(fd: number, operation: 'shared' | 'exclusive' | 'unlock'): boolean
+  /**
+   * The same for a range of bytes, whether the file has them or not; the lock belongs to the open
+   * file (`F_OFD_SETLK`), not to the process. `EINVAL` where the kernel has no such locks.
+   */
+  lockRange(
+    fd: number,
+    start: number,
+    length: number,
+    operation: 'shared' | 'exclusive' | 'unlock',
+  ): boolean
   /** The process's file mode mask; set it once at the start, threads share it. */
   umask(mask: number): number
 }

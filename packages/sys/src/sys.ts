@@ -2,7 +2,7 @@ import type { NativeCalls } from './native-calls.ts'
 
 /** How to open the system. */
 export interface SysOptions {
-  /** False: do not load the FFI even where it would work. Default true. */
+  /** True: fail without it. False: do without it. By default it is used where it works. */
   readonly ffi?: boolean
 }
 

@@ -1,0 +1,20 @@
+import type { NativeCalls } from '../native-calls.ts'
+import { contentCalls } from './content.ts'
+import { createContext } from './context.ts'
+import type { Libc } from './libc.ts'
+import { metadataCalls } from './metadata.ts'
+import { nameCalls } from './names.ts'
+import { safetyCalls } from './safety.ts'
+import { xattrCalls } from './xattrs.ts'
+
+/** All calls on one C library, with buffers of their own. */
+export function createNativeCalls(libc: Libc): NativeCalls {
+  const context = createContext(libc)
+  return {
+    ...nameCalls(context),
+    ...metadataCalls(context),
+    ...xattrCalls(context),
+    ...contentCalls(context),
+    ...safetyCalls(context),
+  }
+}
