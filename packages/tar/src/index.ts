@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from './clean-name.ts'
 export * from './encode.ts'
 export type * from './entry.ts'
-export * from './scanner.ts'
+export { createTarScanner } from './scanner.ts'
