@@ -1,0 +1,142 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { startDocker } from './docker.ts'
+import { DOCKER_TAGS, UMOCI_TAGS } from './images.ts'
+import { run } from './run.ts'
+import * as skopeo from './skopeo.ts'
+import { treeOf } from './tree.ts'
+import { freshVarve, type Varve } from './varve.ts'
+
+const { dockerArchive, umociLayout, zstdLayout } = inject('images')
+const dir = join(inject('workDir'), 'save')
+const at = (name: string) => join(dir, name)
+
+beforeAll(async () => {
+  await rm(dir, { recursive: true, force: true })
+  await mkdir(dir)
+})
+afterAll(() => rm(dir, { recursive: true }))
+
+describe('images of docker save', () => {
+  let varve: Varve
+  beforeAll(async () => {
+    varve = await freshVarve(at('docker-store'))
+    await varve.load(dockerArchive)
+    await varve('save', ...DOCKER_TAGS, '-o', at('docker.tar'))
+  })
+  afterAll(() => rm(varve.root, { recursive: true }))
+
+  test('docker load takes what varve saves: the same image ids and layers', async () => {
+    await using docker = await startDocker(at('docker'))
+    const seen = async () =>
+      Promise.all(
+        DOCKER_TAGS.map((tag) =>
+          docker('inspect', '--format', '{{.Id}} {{json .RootFS.Layers}}', tag),
+        ),
+      )
+    await docker('load', '-i', dockerArchive)
+    const original = await seen()
+    // By name; nothing of them stays, so that every layer is read from varve's archive.
+    await docker('rmi', ...DOCKER_TAGS)
+    expect((await docker('images', '-aq')).trim()).toBe('')
+
+    await docker('load', '-i', at('docker.tar'))
+    expect(await seen()).toEqual(original)
+    await rm(docker.dataRoot, { recursive: true })
+  })
+
+  test.for(DOCKER_TAGS)('skopeo takes what varve saves: %s', async (tag) => {
+    const original = await skopeo.inspect(`docker-archive:${dockerArchive}:${tag}`)
+    const saved = await skopeo.inspect(`docker-archive:${at('docker.tar')}:${tag}`)
+    expect(saved.diffIDs).toEqual(original.diffIDs)
+    await skopeo.copy(`docker-archive:${at('docker.tar')}:${tag}`, `dir:${at('dir')}`)
+    await rm(at('dir'), { recursive: true })
+  })
+
+  test('saved as an OCI layout, umoci unpacks the files that Docker has', async () => {
+    await varve('save', 'debian:built', '--format', 'oci-layout', '-o', at('layout'))
+    const [tag] = (await run('umoci', ['ls', '--layout', at('layout')])).trim().split('\n')
+    await run('umoci', ['unpack', '--image', `${at('layout')}:${tag}`, at('bundle')])
+
+    await using docker = await startDocker(at('docker2'))
+    await docker('load', '-i', dockerArchive)
+    const container = (await docker('create', 'debian:built')).trim()
+    await mkdir(at('exported'))
+    await docker('export', '-o', at('exported.tar'), container)
+    await run('tar', ['-C', at('exported'), '--xattrs', '-xpf', at('exported.tar')])
+    const files = ['opt/hello', 'etc/passwd', 'etc/skel', 'usr/bin/awk', 'odd/one']
+    for (const file of files) {
+      await run('cmp', [join(at('bundle/rootfs'), file), join(at('exported'), file)])
+    }
+  })
+})
+
+describe('images of umoci', () => {
+  let varve: Varve
+  beforeAll(async () => {
+    varve = await freshVarve(at('umoci-store'))
+    await varve.load(umociLayout, '--keep-blobs')
+  })
+  afterAll(() => rm(varve.root, { recursive: true }))
+
+  test.for([
+    ['oci-layout', 'oci:'],
+    ['oci-archive', 'oci-archive:'],
+  ])(
+    'with its blobs kept, a saved %s has every digest it came with',
+    async ([format = '', kind]) => {
+      const original = await Promise.all(
+        UMOCI_TAGS.map((tag) => skopeo.inspect(`oci:${umociLayout}:${tag}`)),
+      )
+      const images = await varve.images()
+      for (const { diffIDs, manifest, blobs } of original) {
+        const image = images.find((one) => `${one.diffIDs}` === `${diffIDs}`)
+        await varve('save', image?.id ?? '', '--format', format, '-o', at('saved'))
+        const saved = await skopeo.inspect(`${kind}${at('saved')}`)
+        expect(saved).toEqual({ diffIDs, manifest, blobs })
+        await skopeo.copy(`${kind}${at('saved')}`, `dir:${at('dir')}`)
+        await rm(at('saved'), { recursive: true })
+        await rm(at('dir'), { recursive: true })
+      }
+    },
+  )
+
+  test.for(['none', 'gzip', 'zstd'])(
+    'written anew with compression %s, skopeo reads every DiffID',
+    async (compression) => {
+      const [image] = await varve.images()
+      await varve(
+        ...['save', image?.id ?? '', '--format', 'oci-archive', '--no-original-blobs'],
+        ...['--compress', compression, '-o', at('saved.tar')],
+      )
+      const saved = await skopeo.inspect(`oci-archive:${at('saved.tar')}`)
+      expect(saved.diffIDs).toEqual(image?.diffIDs)
+      // skopeo inflates every layer on this way, and compares its DiffID.
+      await skopeo.copy(`oci-archive:${at('saved.tar')}`, `docker-archive:${at('copied.tar')}:a:b`)
+      await rm(at('copied.tar'))
+      await rm(at('saved.tar'))
+    },
+  )
+
+  test('umoci unpacks what varve saves as it unpacks its own', async () => {
+    const { diffIDs } = await skopeo.inspect(`oci:${umociLayout}:edited`)
+    const image = (await varve.images()).find((one) => `${one.diffIDs}` === `${diffIDs}`)
+    await varve('tag', image?.id ?? '', 'debian:again')
+    await varve('save', 'debian:again', '--format', 'oci-layout', '-o', at('layout-again'))
+    const [tag] = (await run('umoci', ['ls', '--layout', at('layout-again')])).trim().split('\n')
+    await run('umoci', ['unpack', '--image', `${at('layout-again')}:${tag}`, at('ours')])
+    await run('umoci', ['unpack', '--image', `${umociLayout}:edited`, at('theirs')])
+    expect(await treeOf(at('ours/rootfs'))).toEqual(await treeOf(at('theirs/rootfs')))
+  })
+})
+
+test('zstd layers whose blobs are kept keep their digests', async () => {
+  const varve = await freshVarve(at('zstd-store'))
+  await varve.load(zstdLayout, '--keep-blobs')
+  const [image] = await varve.images()
+  await varve('save', image?.id ?? '', '--format', 'oci-archive', '-o', at('zstd.tar'))
+  expect(await skopeo.inspect(`oci-archive:${at('zstd.tar')}`)).toEqual(
+    await skopeo.inspect(`oci:${zstdLayout}:edited`),
+  )
+})
