@@ -21,6 +21,7 @@ export function portableSys(reason: string): Sys {
       return false
     },
     async renameNoReplace(from, to) {
+      await lstat(from)
       if (await exists(to)) return false
       await rename(from, to)
       return true
