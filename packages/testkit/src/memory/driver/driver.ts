@@ -190,7 +190,7 @@ class Memory implements MemoryDriver {
     const { root } = this.#get(id)
     return {
       async *open(name, size) {
-        const node = lookUp(root, raw(name))
+        const node = find(root, raw(name))
         if (node?.type !== 'file' || node.data.length !== size) {
           throw new LayerError(
             'ERR_CORRUPT_LAYER',
@@ -288,6 +288,16 @@ class Memory implements MemoryDriver {
       checkAborted(options.signal, 'Cannot read a layer')
       yield tar.subarray(at, at + 65_536)
     }
+  }
+}
+
+/** A name that leads out of the layer is a name of nothing in it. */
+function find(root: Node, name: string): Node | undefined {
+  try {
+    return lookUp(root, name)
+  } catch (error) {
+    if (LayerError.is(error, 'ERR_UNSAFE_PATH')) return undefined
+    throw error
   }
 }
 

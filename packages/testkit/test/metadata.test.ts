@@ -1,0 +1,4 @@
+import { test } from 'vitest'
+import { memoryMetadataBed, metadataSuite } from '../src/index.ts'
+
+await metadataSuite({ test, factory: memoryMetadataBed })
