@@ -244,11 +244,11 @@ class Scanner implements TarScanner {
     else if (typeflag === TYPEFLAG.longLink) this.#longLink = textOf(body) ?? this.#longLink
     else if (typeflag === TYPEFLAG.pax) this.#records = parsePax(body)
     else {
-      parsePax(body)
+      const path = parsePax(body).get('path')
       const entry = new EntryDraft()
       entry.type = 'global'
       entry.typeflag = typeflag
-      entry.name = name
+      entry.name = path?.length ? path : name
       this.#padding = this.#skip
       this.#begin(entry)
     }
