@@ -1,1 +1,6 @@
-export {}
+/**
+ * Docker's layerdb on files: crash-safe, and shared by processes.
+ *
+ * @module
+ */
+export { DEFAULT_LEVEL, type MetadataFsOptions, metadataFs } from './metadata-fs.ts'
