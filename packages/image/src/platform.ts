@@ -5,7 +5,7 @@ import type { Platform } from './types.ts'
 /** Node's names of processors in Go's words (`GOARCH`), which images use. */
 const GOARCH: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', mipsel: 'mipsle' }
 /** Variants that containerd takes as understood; `platforms.Normalize`. */
-const DEFAULT_VARIANT: Readonly<Record<string, string>> = { arm: 'v7', arm64: 'v8' }
+const DEFAULT_VARIANT: Readonly<Record<string, string>> = { amd64: 'v1', arm: 'v7', arm64: 'v8' }
 const ALIAS: Readonly<Record<string, string>> = {
   x86_64: 'amd64',
   'x86-64': 'amd64',
@@ -67,7 +67,6 @@ export function platformScore(wanted: Platform, offered: Platform): number {
 }
 
 function variantOf(platform: Platform): string {
-  // amd64 without a variant is v1, which every amd64 machine runs.
   return platform.variant ?? DEFAULT_VARIANT[platform.architecture] ?? ''
 }
 

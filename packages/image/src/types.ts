@@ -19,6 +19,7 @@ import type {
   LayerStore,
   RemovedLayer,
 } from '@varve/core'
+import type { Sys } from '@varve/sys'
 
 declare const brand: unique symbol
 /** Digest of an image's configuration, its id. */
@@ -146,6 +147,11 @@ export interface ArchiveOptions extends CallOptions {
   /** Default: `none` for docker-archive, `gzip` for OCI. */
   readonly compression?: Compression
   /**
+   * Gzip only. True (the default): the same bytes on every runtime and machine. False: about four
+   * times faster.
+   */
+  readonly reproducible?: boolean
+  /**
    * Write the blobs and the manifest that the image came with wherever they are kept. Default
    * true for OCI and false for docker-archive, whose layers readers expect uncompressed.
    */
@@ -272,6 +278,10 @@ export interface OpenImagesOptions {
   readonly driver: string
   /** Where the layers are. The image store does not close it. */
   readonly store: LayerStore
+  /** The operating system; opened anew unless given. */
+  readonly sys?: Sys
+  /** Told what the opening had to undo of processes that died, one text each. */
+  readonly onRecovered?: (what: string) => void
 }
 
 /**
@@ -293,7 +303,13 @@ export interface ImageStore extends AsyncDisposable {
    *   `LayerStore.register` throws
    */
   load(source: string | ByteSource, options?: LoadOptions): Promise<readonly LoadedImage[]>
-  /** Writes images to a file or directory, which appears whole or not at all. */
+  /**
+   * Writes images to a file or directory, which appears whole or not at all. A file that is there
+   * is replaced; a directory must be empty or absent.
+   *
+   * @throws LayerError `ERR_IMAGE_NOT_FOUND`, `ERR_AMBIGUOUS_ID`, `ERR_INVALID_ARGUMENT`,
+   *   `ERR_NO_SPACE`, and what `Layer.tar` throws
+   */
   save(refs: readonly string[], to: string, options?: SaveOptions): Promise<readonly SavedImage[]>
   /** The same archive as a stream. @throws LayerError `ERR_IMAGE_NOT_FOUND`, `ERR_AMBIGUOUS_ID` */
   archive(refs: readonly string[], options?: ArchiveOptions): ReadableStream<Uint8Array>
