@@ -1,3 +1,5 @@
+export { brokenDriver, driverFaults } from './broken/driver.ts'
+export { intercept } from './broken/replace.ts'
 export type { Canary, CorpusCase } from './corpus/case.ts'
 export { corpus } from './corpus/corpus.ts'
 export type { AlterLayer } from './driver/kit.ts'

@@ -48,7 +48,7 @@ export interface MemoryLayers {
 
 /** How {@link memoryDriver} works. */
 export interface MemoryDriverOptions {
-  /** Keep the tars themselves, so that the store needs no codec. Default false. */
+  /** Keep the tars themselves, so that the store needs no codec. Default true. */
   readonly exactDiffs?: boolean
   /** Layers shared with other instances; by default its own. See {@link memoryLayers}. */
   readonly layers?: MemoryLayers
@@ -94,7 +94,7 @@ class Memory implements MemoryDriver {
   readonly #layers: Map<CacheID, MemoryLayer>
   readonly #exact: boolean
 
-  constructor({ exactDiffs = false, layers = memoryLayers(), capabilities }: MemoryDriverOptions) {
+  constructor({ exactDiffs = true, layers = memoryLayers(), capabilities }: MemoryDriverOptions) {
     if (!(layers instanceof Map)) throw new TypeError('layers must come from memoryLayers()')
     this.#layers = layers
     this.#exact = exactDiffs
