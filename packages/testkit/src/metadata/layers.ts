@@ -100,9 +100,10 @@ export const layers: readonly MetadataCase[] = [
       const record = await kit.layer(store, someLayer(), { tarSplit: 'first' })
       const second = { ...record, cacheID: newCacheID(), diffSize: 1 }
       {
-        await using transaction = await (await kit.open()).begin([second.cacheID])
+        const other = await kit.open()
+        await using transaction = await other.begin([second.cacheID])
         await transaction.stageLayer(second, 'full')
-        assert.equal(await exclusive(store, () => transaction.publish()), false)
+        assert.equal(await exclusive(other, () => transaction.publish()), false)
       }
       assert.deepEqual(await store.layer(record.chainID), record)
       assert.equal(await text(store, record.chainID), 'first')
