@@ -1,0 +1,75 @@
+import type { DisplacedFile } from '@varve/core'
+import { AT, O } from '@varve/sys'
+import { readOpen } from '../files/read-file.ts'
+import { fromBinary } from '../safe-root/binary.ts'
+import type { FileCalls } from '../safe-root/calls.ts'
+import type { Directory } from '../safe-root/safe-root.ts'
+
+/** A payload of the tar: the name that the tar gave it, and the how-many-eth of that name. */
+export interface Payload {
+  readonly name: Uint8Array
+  readonly occurrence: number
+  readonly size: number
+}
+
+/** The directory where payloads go that the layer does not hold, and a list of them. */
+export class Aside {
+  readonly displaced: DisplacedFile[] = []
+  readonly #calls: FileCalls
+  readonly #fd: number
+  #made = 0
+
+  constructor(calls: FileCalls, path: string) {
+    this.#calls = calls
+    this.#fd = calls.openat(AT.FDCWD, Buffer.from(path), O.PATH | O.DIRECTORY)
+  }
+
+  /** Moves a file here. */
+  take(payload: Payload, from: Directory, name: string): void {
+    const own = this.#newName()
+    this.#calls.renameat2(from.fd, fromBinary(name), this.#fd, own)
+    this.#list(payload, own)
+  }
+
+  /** Keeps a file that stays in the layer, but no longer under the payload's name. */
+  takeLink(payload: Payload, from: Directory, name: string): void {
+    const own = this.#newName()
+    this.#calls.linkat(from.fd, fromBinary(name), this.#fd, own)
+    this.#list(payload, own)
+  }
+
+  /** Opens a new file; for a payload that the layer never gets, if one is named. */
+  create(payload: Payload | undefined): { readonly fd: number; readonly name: Uint8Array } {
+    const name = this.#newName()
+    const fd = this.#calls.openat(this.#fd, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o600)
+    if (payload) this.#list(payload, name)
+    return { fd, name }
+  }
+
+  /** Opens a file made by `create`. */
+  open(name: Uint8Array): number {
+    return this.#calls.openat(this.#fd, name, O.RDONLY | O.NOFOLLOW)
+  }
+
+  /** Removes all of it. */
+  [Symbol.dispose](): void {
+    for (let i = 0; i < this.#made; i++) this.#calls.unlinkIfAny(this.#fd, nameOf(i))
+    this.#made = 0
+    this.#calls.close(this.#fd)
+  }
+
+  #newName(): Uint8Array {
+    return nameOf(this.#made++)
+  }
+
+  #list(payload: Payload, name: Uint8Array): void {
+    this.displaced.push({
+      ...payload,
+      open: () => readOpen(this.#calls, this.#fd, name, payload.size, payload.name),
+    })
+  }
+}
+
+function nameOf(serial: number): Uint8Array {
+  return Buffer.from(`displaced-${serial}`)
+}

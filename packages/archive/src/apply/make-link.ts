@@ -1,0 +1,60 @@
+import { LayerError } from '@varve/core'
+import { S } from '@varve/sys'
+import type { TarEntry } from '@varve/tar'
+import { baseOf, fromBinary, joined, parentOf, shown, toBinary } from '../safe-root/binary.ts'
+import { type ApplyContext, makeAnew, parentDirectory } from './context.ts'
+import { cleanEntryName, invalid, unsafe } from './entry-name.ts'
+import { omitDevice } from './make-node.ts'
+import { setMetadata, timesOf } from './metadata.ts'
+
+/** A hard link's target as a path in the layer (rule 24). @throws LayerError `ERR_UNSAFE_PATH` */
+export function linkTarget(entry: TarEntry, name: string, limit: number): string {
+  const given = toBinary(entry.linkname)
+  let target: string
+  try {
+    target = cleanEntryName(given.replace(/^\/+/, ''), limit)
+  } catch (error) {
+    if (!LayerError.is(error, 'ERR_UNSAFE_PATH')) throw error
+    throw unsafe(name, `what it links to, ${shown(given)}, is outside the layer`)
+  }
+  if (target === '') throw unsafe(name, 'it links to the root')
+  return target
+}
+
+/** Makes a hard link to a file that is in the layer or beneath it (rules 24 and 25). */
+export function makeLink(
+  context: ApplyContext,
+  entry: TarEntry,
+  path: string,
+  base: string,
+  name: string,
+  target: string,
+): void {
+  const { root, calls } = context
+  const targetBase = fromBinary(baseOf(target))
+  const found = root.directory(parentOf(target))
+  const stat = found && calls.statIfAny(found.fd, targetBase)
+  const targetParent = found?.path ?? parentOf(target)
+  const targetPath = joined(targetParent, baseOf(target))
+  const parent = parentDirectory(context, path).path
+  if (!stat) {
+    if (!context.missingDevices.has(targetPath)) {
+      throw invalid(name, `what it links to, ${shown(target)}, is missing`)
+    }
+    omitDevice(context, parent, base)
+    return
+  }
+  if ((stat.mode & S.IFMT) === S.IFDIR) throw invalid(name, 'it links to a directory')
+  if (joined(parent, base) === targetPath) throw invalid(name, 'it links to itself')
+  makeAnew(context, parent, base, (_, bytes) => {
+    const from = root.open(targetParent).fd
+    const to = root.open(parent).fd
+    calls.linkat(from, targetBase, to, bytes)
+  })
+  context.tree.wrote(joined(parent, base), true)
+  if ((stat.mode & S.IFMT) === S.IFLNK) return
+  const { fd } = root.open(parent)
+  setMetadata(context, entry, fd, base)
+  const [atimeNs, mtimeNs] = timesOf(entry)
+  calls.utimensat(fd, fromBinary(base), atimeNs, mtimeNs)
+}
