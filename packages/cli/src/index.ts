@@ -1,1 +1,6 @@
-export {}
+/**
+ * A whole store in one call, as the command opens it.
+ *
+ * @module
+ */
+export { type OpenedStore, type OpenOptions, open } from './store/open.ts'

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+import { main } from './main.ts'
+
+/** Signals that end a command in order, with the exit code that shells expect: 128 + number. */
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
+
+const interruption = new AbortController()
+let interruptedWith: number | undefined
+for (const [signal, code] of Object.entries(SIGNALS)) {
+  process.on(signal, () => {
+    // Whoever asks twice does not want to wait for the clean-up; the next open does it.
+    if (interruptedWith !== undefined) process.exit(code)
+    interruptedWith = code
+    interruption.abort()
+  })
+}
+
+const code = await main(process.argv.slice(2), {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  signal: interruption.signal,
+})
+// Not process.exitCode: standard input that nobody reads any more would keep the process alive.
+process.exit(interruptedWith ?? code)

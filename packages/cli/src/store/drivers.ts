@@ -1,0 +1,32 @@
+import { type Driver, LayerError } from '@varve/core'
+
+/** How this command makes a driver: a new driver is one more line in {@link DRIVERS}. */
+interface DriverKind {
+  /** Folder of the driver's files in the root, as Docker names it. */
+  readonly home: string
+  /** Loads the package only when it is used, so that `varve --help` is quick. */
+  readonly make: (home: string) => Promise<Driver>
+}
+
+const DRIVERS: Readonly<Record<string, DriverKind>> = {
+  vfs: {
+    home: 'vfs',
+    make: async (home) => (await import('@varve/driver-vfs')).vfs({ root: home }),
+  },
+}
+
+/** Names of the drivers that this command has. */
+export const driverNames: readonly string[] = Object.keys(DRIVERS)
+
+/** The driver for new stores when nobody chose one. */
+export const DEFAULT_DRIVER = 'vfs'
+
+/** The driver called `name`. @throws LayerError `ERR_NOT_SUPPORTED` for one that varve has not */
+export function driverKind(name: string): DriverKind {
+  const kind = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined
+  if (kind) return kind
+  throw new LayerError('ERR_NOT_SUPPORTED', `Cannot use driver ${JSON.stringify(name)}: unknown`, {
+    data: { driver: name, known: driverNames },
+    hint: `Drivers of this varve: ${driverNames.join(', ')}`,
+  })
+}

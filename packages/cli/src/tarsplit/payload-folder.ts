@@ -1,0 +1,3 @@
+export const payloadFolder = async (p: string): Promise<never> => {
+  throw new Error(p)
+}
