@@ -93,6 +93,8 @@ class Memory implements MemoryDriver {
   readonly capabilities: DriverCapabilities
   readonly #layers: Map<CacheID, MemoryLayer>
   readonly #exact: boolean
+  /** Mounts that this instance gave out and nobody has given back. */
+  readonly #open = new Set<Mount>()
 
   constructor({ exactDiffs = true, layers = memoryLayers(), capabilities }: MemoryDriverOptions) {
     if (!(layers instanceof Map)) throw new TypeError('layers must come from memoryLayers()')
@@ -138,19 +140,19 @@ class Memory implements MemoryDriver {
     layer.mounts++
     layer.shown ??= TreeDirectory.create(layer.root)
     const shown = await layer.shown
-    let open = true
-    return {
+    const mount: Mount = {
       path: shown.path,
       readOnly: options.readOnly ?? false,
       [Symbol.asyncDispose]: async () => {
-        if (!open) return
-        open = false
+        if (!this.#open.delete(mount)) return
         if (--layer.mounts > 0 || !this.#layers.has(id)) return
         await this.#takeBack(layer)
         delete layer.shown
         await shown.remove()
       },
     }
+    this.#open.add(mount)
+    return mount
   }
 
   async applyDiff(
@@ -234,12 +236,7 @@ class Memory implements MemoryDriver {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const layer of this.#layers.values()) {
-      await this.#takeBack(layer)
-      await (await layer.shown)?.remove()
-      delete layer.shown
-      layer.mounts = 0
-    }
+    for (const mount of [...this.#open]) await mount[Symbol.asyncDispose]()
   }
 
   async #make(id: CacheID, parent: CacheID | undefined, readWrite: boolean): Promise<void> {

@@ -1,0 +1,58 @@
+import type { TestFunction } from '../runner.ts'
+import { type StoreBed, type StoreCase, StoreKit } from './bed.ts'
+import { failing } from './failing.ts'
+import { readWrite } from './read-write.ts'
+import { registering } from './registering.ts'
+import { restarting } from './restarting.ts'
+
+/** What {@link storeSuite} works with. */
+export interface StoreSuiteOptions {
+  /** Your runner's. */
+  readonly test: TestFunction
+  /** An empty place for a store; asked for anew by every case, and disposed of by it. */
+  readonly factory: () => StoreBed | Promise<StoreBed>
+}
+
+/**
+ * Registers every case about a whole layer store, made of the bed's driver, metadata and codec.
+ * Await it, because it asks a first bed what it can do.
+ *
+ * @example
+ * ```ts
+ * import { collectCases, memoryStoreBed, storeSuite } from '@varve/testkit'
+ *
+ * const { test, run } = collectCases() // or: import { test } from 'vitest'
+ * await storeSuite({ test, factory: () => memoryStoreBed() })
+ * console.assert((await run('the empty layer')).every(({ error }) => error === undefined))
+ * ```
+ */
+export async function storeSuite({ test, factory }: StoreSuiteOptions): Promise<void> {
+  const [first, exact] = await lookAt(factory)
+  for (const one of [...registering, ...readWrite, ...failing, ...restarting]) {
+    if (!applies(one, first, exact)) continue
+    test(`store: ${one.name}`, async () => {
+      await using bed = await factory()
+      const kit = new StoreKit(bed)
+      try {
+        await one.run(kit)
+      } finally {
+        await kit.end()
+      }
+    })
+  }
+}
+
+async function lookAt(factory: StoreSuiteOptions['factory']): Promise<[StoreBed, boolean]> {
+  await using bed = await factory()
+  const { driver, metadata } = await bed.parts()
+  const exact = driver.capabilities.reproducesExactDiffs
+  await driver[Symbol.asyncDispose]()
+  await metadata[Symbol.asyncDispose]()
+  return [bed, exact]
+}
+
+function applies({ needs, needsCodec }: StoreCase, bed: StoreBed, exact: boolean): boolean {
+  if (needsCodec && exact) return false
+  if (needs === 'shared') return bed.shared ?? true
+  return needs === undefined || bed[needs] !== undefined
+}
