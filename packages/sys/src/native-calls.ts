@@ -151,8 +151,9 @@ export interface NativeCalls {
    * reading and writing, keeping holes.
    *
    * @param size of `from`, in bytes
+   * @param tryReflink false where it is known that the file system cannot. Default true
    */
-  copyFileData(from: number, to: number, size: number): CopyMethod
+  copyFileData(from: number, to: number, size: number, tryReflink?: boolean): CopyMethod
 
   // ── safety ───────────────────────────────────────────────────────────────────────────────────
   fsync(fd: number): void

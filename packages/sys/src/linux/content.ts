@@ -125,9 +125,9 @@ export function contentCalls(context: Context): Content {
       if (bytes === undefined) throw context.error('copy_file_range')
       return bytes
     },
-    copyFileData(from, to, size) {
+    copyFileData(from, to, size, tryReflink = true) {
       if (size === 0) return 'copy_file_range'
-      if (reflink(from, to)) return 'reflink'
+      if (tryReflink && reflink(from, to)) return 'reflink'
       let end = seekHole(from, 0)
       let method: CopyMethod = 'copy_file_range'
       if (end < size) ftruncate(to, size)

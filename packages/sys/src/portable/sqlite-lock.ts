@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileLock } from '../lock.ts'
 import type { FileLock } from '../sys.ts'
@@ -13,6 +13,7 @@ const BUSY: ReadonlySet<number> = new Set([5, 6])
 export function trySqliteLock(path: string, mode: FileLock['mode']): FileLock | undefined {
   const { DatabaseSync } = loadSqlite()
   createPrivate(path)
+  const before = inodeAt(path)
   const database = new DatabaseSync(path)
   let keep = false
   try {
@@ -22,6 +23,8 @@ export function trySqliteLock(path: string, mode: FileLock['mode']): FileLock | 
     run(mode === 'exclusive' ? 'BEGIN EXCLUSIVE' : 'BEGIN')
     // A transaction that may share locks nothing before it first reads.
     if (mode === 'shared') run('SELECT count(*) FROM sqlite_schema')
+    // Somebody may have moved the file, or its directory, between opening and locking it.
+    if (inodeAt(path) !== before) return undefined
     keep = true
   } catch (error) {
     if (BUSY.has(((error as { errcode?: number }).errcode ?? 0) & 0xff)) return undefined
@@ -42,6 +45,10 @@ function createPrivate(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
+}
+
+function inodeAt(path: string): bigint | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino
 }
 
 type Sqlite = typeof import('node:sqlite')

@@ -1,0 +1,89 @@
+import { chmod, lstat, mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import process from 'node:process'
+import { type CacheID, isCacheID } from '@varve/core'
+
+/**
+ * Where things are. Docker's vfs driver has `dir/`, with one directory for each layer and nothing
+ * else (moby daemon/graphdriver/vfs); it takes no notice of the rest.
+ *
+ * ```text
+ * <root>/            0710, or 0700 for an ordinary user
+ *   dir/             the same
+ *     <id>/          a layer: its whole file system
+ *   removing/<id>/   0700, a layer that is being deleted
+ *   aside/<random>/  0700, files of a living process that belong to no layer; see aside.ts
+ * ```
+ */
+export interface Home {
+  readonly root: string
+  readonly layers: string
+  readonly removing: string
+  readonly aside: string
+  /** Where a layer is. */
+  layer(id: CacheID): string
+  /** Where it is while it is deleted. */
+  removed(id: CacheID): string
+}
+
+/**
+ * Docker's mode for both. A layer may hold set-user-id programs, so nobody else may come in; an
+ * ordinary user's group is often everybody's, so for him the group may not either.
+ */
+const PRIVATE = process.getuid?.() === 0 ? 0o710 : 0o700
+
+/** Makes what is missing of the directories. */
+export async function openHome(root: string): Promise<Home> {
+  const home: Home = {
+    root,
+    layers: join(root, 'dir'),
+    removing: join(root, 'removing'),
+    aside: join(root, 'aside'),
+    layer: (id) => join(root, 'dir', id),
+    removed: (id) => join(root, 'removing', id),
+  }
+  if (await makeDirectory(root, true)) await chmod(root, PRIVATE)
+  await makeDirectory(home.layers, false)
+  await keepOthersOut(home.layers)
+  return home
+}
+
+/** Whether it was made. */
+async function makeDirectory(path: string, recursive: boolean): Promise<boolean> {
+  try {
+    if (recursive) return (await mkdir(path, { recursive, mode: 0o700 })) !== undefined
+    await mkdir(path, 0o700)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** Also in a home that somebody else made, or whose mode the umask cut. */
+async function keepOthersOut(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const mode = (await lstat(path)).mode & 0o7777
+  if (mode !== PRIVATE) await chmod(path, PRIVATE)
+}
+
+/** Every layer in a directory of layers, whatever else is there; none if it is missing. */
+export async function layersIn(path: string): Promise<CacheID[]> {
+  try {
+    return (await readdir(path)).filter(isCacheID)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Whether there is something at a path. */
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}
