@@ -284,9 +284,9 @@ export class RecordReader {
     if (type === 2n) return payload?.length ? { type: 'segment', bytes: payload } : undefined
     if (type !== 1n || streamed) throw this.#corrupt(`is of the unknown type ${type}`)
     const checksum = payload?.length ? payload : undefined
-    if ((checksum && (checksum.length !== 8 || size < 0n)) || (size > 0n && !checksum)) {
-      throw this.#corrupt('has no correct checksum')
-    }
+    // Checked also where there is nothing to read, so that a lost size does not go unnoticed.
+    const fits = checksum ? checksum.length === 8 && size > 0n : size <= 0n
+    if (!fits) throw this.#corrupt('has a size and no checksum, or the reverse')
     return { type: 'file', name: nameRaw.length > 0 ? nameRaw : name, size, checksum }
   }
 }

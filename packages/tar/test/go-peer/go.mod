@@ -1,0 +1,3 @@
+module varve/tar/go-peer
+
+go 1.21
