@@ -4,11 +4,16 @@
  * @module
  */
 export { applyLayer } from './apply/apply-layer.ts'
+export type { LayerTree } from './apply/layer-tree.ts'
 export type { AppliedLayer, ApplyLimits, ApplyOptions, Omitted } from './apply/options.ts'
 export { directoryWhiteouts, type WhiteoutStrategy } from './apply/whiteouts.ts'
 export * from './compression/compress.ts'
 export * from './compression/decompress.ts'
 export * from './compression/detect.ts'
+export { changesBetween, changesSize, diffSize } from './diff/changes.ts'
+export type { TreeOptions } from './diff/tree-options.ts'
+export { writeDiff } from './diff/write-diff.ts'
+export { openFiles } from './files/open-files.ts'
 export {
   type Directory,
   openRoot,
@@ -16,3 +21,4 @@ export {
   type RootOptions,
   type SafeRoot,
 } from './safe-root/safe-root.ts'
+export { type VerifyOptions, verifyTree } from './verify/verify-tree.ts'

@@ -7,8 +7,8 @@ const CHUNK_BYTES = 256 * 1024
 const FLAGS = O.RDONLY | O.NOFOLLOW | O.NONBLOCK
 
 /**
- * The content of a regular file, opened when the first chunk is asked for. Each chunk is the same
- * memory, used again, unless the file fits in one.
+ * The content of a regular file, opened when the first chunk is asked for. No memory is given out
+ * twice: streams hand these chunks to consumers who may keep them.
  *
  * @throws LayerError `ERR_CORRUPT_LAYER` if it is missing, no regular file, or not `size` bytes
  */
@@ -79,9 +79,9 @@ function* readAll(
   size: number,
   shownName: Uint8Array,
 ): Generator<Uint8Array> {
-  const buffer = new Uint8Array(Math.min(size, CHUNK_BYTES))
   for (let left = size; left > 0; ) {
-    const bytes = calls.read(fd, left < buffer.length ? buffer.subarray(0, left) : buffer)
+    const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK_BYTES))
+    const bytes = calls.read(fd, buffer)
     if (bytes === 0) throw corrupt(shownName, `it ended ${left} bytes early`)
     left -= bytes
     yield bytes < buffer.length ? buffer.subarray(0, bytes) : buffer
