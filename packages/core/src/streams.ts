@@ -75,7 +75,8 @@ export async function collect(source: ByteSource, limit: number): Promise<Uint8A
         data: { limit },
       })
     }
-    chunks.push(chunk.slice())
+    // Not `slice`, which for a Node Buffer is a view of the same memory.
+    chunks.push(new Uint8Array(chunk))
   }
   const all = new Uint8Array(length)
   let at = 0

@@ -75,7 +75,7 @@ async function* portableGzip(source: ByteSource, level: number): AsyncGenerator<
   })
   for await (const chunk of source) {
     // The packer keeps what it was given, and the source may use its memory again.
-    gzip.push(chunk.slice())
+    gzip.push(new Uint8Array(chunk))
     yield* out.splice(0)
   }
   gzip.push(new Uint8Array(0), true)

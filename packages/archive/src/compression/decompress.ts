@@ -174,7 +174,7 @@ class CountedInput {
       }
       // Copied unless it suffices alone: the source may use its memory again.
       const only = head.length === 0 && value.length >= length
-      this.#peeked.push(only ? value : value.slice())
+      this.#peeked.push(only ? value : new Uint8Array(value))
       head = only ? value.subarray(0, length) : Buffer.concat([head, value])
     }
     return head
