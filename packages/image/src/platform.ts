@@ -31,7 +31,7 @@ export function hostPlatform(): Platform {
  * ```
  */
 export function parsePlatform(text: string): Platform {
-  const match = /^([a-z0-9_.-]+)\/([a-z0-9_.-]+)(?:\/([a-z0-9_.-]+))?$/i.exec(text)
+  const match = /^([a-z0-9][\w.-]*)\/([a-z0-9][\w.-]*)(?:\/([a-z0-9][\w.-]*))?$/i.exec(text)
   const [, system, architecture, variant] = match ?? []
   if (!system || !architecture) {
     throw new LayerError(

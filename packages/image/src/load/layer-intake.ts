@@ -50,6 +50,8 @@ export class LayerIntake implements AsyncDisposable {
 
   /** Takes in all layers of all images and puts them on stable storage. */
   async takeAll(images: readonly SourceImage[]): Promise<void> {
+    // All of them, also of layers that need not be read: an incomplete image is refused at once.
+    for (const { layers } of images) for (const layer of layers) await layer.size()
     const stacks = images.map(({ config }) => chainsOf(config))
     await this.#holdPresent(new Set(stacks.flat()))
     // Only now: whatever is in the journal and not known to have existed is removed on failure.
@@ -140,15 +142,14 @@ export class LayerIntake implements AsyncDisposable {
   }
 
   /** The blob's bytes, each chunk reported as progress. */
-  #reported(layer: SourceLayer, total: number | undefined): AsyncIterable<Uint8Array> {
+  #reported(layer: SourceLayer, total: number): AsyncIterable<Uint8Array> {
     const { signal, onProgress } = this.#options
     const bytes = layer.open({ signal })
     if (!onProgress) return bytes
     let done = 0
     return tap(bytes, (chunk) => {
       done += chunk.length
-      const known = total === undefined ? {} : { total }
-      onProgress({ phase: 'load', id: layer.diffID, done, ...known })
+      onProgress({ phase: 'load', id: layer.diffID, done, total })
     })
   }
 

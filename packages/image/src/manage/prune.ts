@@ -1,7 +1,7 @@
-import type { ChainID } from '@varve/core'
-import type { ImageContext } from '../context.ts'
+import type { ChainID, RemovedLayer } from '@varve/core'
+import { allRecords, type ImageContext } from '../context.ts'
 import { sweepBlobs, unneededBlobs } from '../disk/blobs.ts'
-import { chainOf, readConfigs } from '../disk/config-files.ts'
+import { chainOf, chainsOf, readConfigs } from '../disk/config-files.ts'
 import type { TagTable } from '../disk/tag-table.ts'
 import type { ImageID, Pruned, PruneOptions, RemovedImages } from '../types.ts'
 import { deleteImages, namesOf } from './removal.ts'
@@ -17,11 +17,12 @@ export async function prune(ctx: ImageContext, options: PruneOptions = {}): Prom
     const blobs = await unneededBlobs(files, new Set(ids))
     const removed: RemovedImages = work
       ? await deleteImages(ctx, work, table, ids)
-      : { untagged: ids.flatMap((id) => namesOf(table, id)), deleted: ids, layers: [] }
+      : await foretell(ctx, table, ids)
     const keep = await rootsWithout(ctx, new Set(ids))
     const layers = await store.gc({ keep, dryRun, ...(signal ? { signal } : {}) })
     if (!dryRun) await sweepBlobs(files)
-    const all = [...removed.layers, ...layers]
+    const known = new Set(removed.layers.map(({ chainID }) => chainID))
+    const all = [...removed.layers, ...layers.filter(({ chainID }) => !known.has(chainID))]
     return {
       ...removed,
       layers: all,
@@ -31,6 +32,40 @@ export async function prune(ctx: ImageContext, options: PruneOptions = {}): Prom
   }
   // Only telling takes no lock, so that it works in a store that may only be read.
   return await (dryRun ? plan() : files.exclusively(plan, signal))
+}
+
+/** What `deleteImages` would do. */
+async function foretell(
+  { files, store }: ImageContext,
+  table: TagTable,
+  ids: readonly ImageID[],
+): Promise<RemovedImages> {
+  const records = await allRecords(store)
+  const needed = new Set<ChainID>()
+  const need = (top: ChainID | undefined): void => {
+    for (let id = top; id !== undefined; id = records.get(id)?.parent) needed.add(id)
+  }
+  const configs = await readConfigs(files.paths)
+  for (const { id, config } of configs) if (!ids.includes(id)) need(chainOf(config))
+  for await (const { parent } of store.rwLayers()) need(parent)
+
+  const layers = new Map<ChainID, RemovedLayer>()
+  for (const { id, config } of configs) {
+    if (!ids.includes(id)) continue
+    let size = 0
+    for (const chainID of chainsOf(config)) {
+      const record = records.get(chainID)
+      if (!record) break
+      size += record.diffSize
+      const { diffID, diffSize } = record
+      if (!needed.has(chainID)) layers.set(chainID, { chainID, diffID, size, diffSize })
+    }
+  }
+  return {
+    untagged: ids.flatMap((id) => namesOf(table, id)),
+    deleted: ids,
+    layers: [...layers.values()].reverse(),
+  }
 }
 
 /** Images without a name; with `all`, also those on which no read-write layer stands. */

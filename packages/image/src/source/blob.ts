@@ -42,6 +42,23 @@ export async function readBlob(
 }
 
 /**
+ * A blob's size in bytes.
+ *
+ * @throws LayerError `ERR_BLOB_NOT_FOUND`, `ERR_UNSAFE_PATH`; `ERR_DIGEST_MISMATCH` if another was
+ *   expected
+ */
+export async function sizeOfBlob(
+  tree: FileTree,
+  name: string,
+  expected?: Expected,
+): Promise<number> {
+  const size = await tree.size(name)
+  if (size === undefined) throw missing(name, tree.label)
+  if (expected?.size === undefined || expected.size === size) return size
+  throw wrongSize(tree.label, expected, size)
+}
+
+/**
  * A blob's bytes, passed through as they are read; the stream ends in an error unless size and
  * digest are right.
  *
@@ -53,11 +70,7 @@ export async function* openBlob(
   expected: Expected,
   options?: ReadOptions,
 ): AsyncGenerator<Uint8Array> {
-  const size = await tree.size(name)
-  if (size === undefined) throw missing(name, tree.label)
-  if (expected.size !== undefined && size !== expected.size) {
-    throw wrongSize(tree.label, expected, size)
-  }
+  await sizeOfBlob(tree, name, expected)
   const hash = createHash('sha256')
   for await (const chunk of tree.open(name, options)) {
     hash.update(chunk)

@@ -3,8 +3,8 @@ import { toDescriptor } from '../document/descriptor.ts'
 import { parseDocument } from '../document/json.ts'
 import { dockerArchiveSchema } from '../document/schemas.ts'
 import type { ImageID } from '../types.ts'
-import { blobPath, openBlob, readBlob } from './blob.ts'
-import { type FileTree, missing, type ReadOptions, readSmall, safeName } from './file-tree.ts'
+import { blobPath, openBlob, readBlob, sizeOfBlob } from './blob.ts'
+import { type FileTree, type ReadOptions, readSmall, safeName } from './file-tree.ts'
 import { assertLayerCount, parseConfig, parseImageDocument } from './manifest.ts'
 import { assembleImage } from './oci-layout.ts'
 import type { SourceImage, SourceManifest } from './source-image.ts'
@@ -74,7 +74,12 @@ async function readItem(
   assertLayerCount(config, names.length, `${configName} in ${label}`)
   const layers = config.rootfs.diff_ids.map((diffID, index) => {
     const name = names[index] as string
-    return { diffID, blob: undefined, size: () => tree.size(name), open: openLayer(tree, name) }
+    return {
+      diffID,
+      blob: undefined,
+      size: () => sizeOfBlob(tree, name),
+      open: openLayer(tree, name),
+    }
   })
   return { id, config, configBytes, manifest: undefined, layers, tags }
 }
@@ -85,10 +90,7 @@ function openLayer(tree: FileTree, name: string): SourceImage['layers'][number][
   if (digest !== undefined && name.startsWith('blobs/')) {
     return (options) => openBlob(tree, name, { digest }, options)
   }
-  return async function* (options) {
-    if ((await tree.size(name)) === undefined) throw missing(name, tree.label)
-    yield* tree.open(name, options)
-  }
+  return (options) => tree.open(name, options)
 }
 
 /** The digest in `blobs/sha256/<hex>` and `<hex>.json`; other names promise nothing. */

@@ -5,7 +5,7 @@ import { isIndexType } from '../document/media-types.ts'
 import { layoutSchema, type ParsedDescriptor, type ParsedIndex } from '../document/schemas.ts'
 import { formatPlatform, platformScore } from '../platform.ts'
 import type { ImageID, Platform } from '../types.ts'
-import { blobPath, openBlob, readBlob } from './blob.ts'
+import { blobPath, openBlob, readBlob, sizeOfBlob } from './blob.ts'
 import { type FileTree, readSmall } from './file-tree.ts'
 import { assertLayerCount, parseConfig, parseImageDocument } from './manifest.ts'
 import type { SourceImage, SourceManifest } from './source-image.ts'
@@ -195,7 +195,7 @@ export function assembleImage(
     return {
       diffID,
       blob,
-      size: async () => blob.size,
+      size: () => sizeOfBlob(tree, blobPath(blob.digest), blob),
       open: (o?: { readonly signal?: AbortSignal | undefined }) =>
         openBlob(tree, blobPath(blob.digest), blob, o),
     }

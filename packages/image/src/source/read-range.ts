@@ -23,7 +23,7 @@ export async function* readRange(
   { start, size, label, signal }: Range,
 ): AsyncGenerator<Uint8Array> {
   const step = Math.min(CHUNK, size)
-  const buffers = [Buffer.allocUnsafeSlow(step), Buffer.allocUnsafeSlow(step)] as const
+  const buffers = [new Uint8Array(step), new Uint8Array(step)] as const
   let turn = 0
   const readAt = (at: number) => {
     turn ^= 1

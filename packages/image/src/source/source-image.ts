@@ -13,8 +13,8 @@ export interface SourceLayer {
   readonly diffID: DiffID
   /** What a manifest says of its blob; absent in docker-archives that are no OCI layout. */
   readonly blob: Descriptor | undefined
-  /** Size of the blob in bytes; undefined if it is missing. */
-  size(): Promise<number | undefined>
+  /** Size of the blob in bytes. @throws LayerError `ERR_BLOB_NOT_FOUND`, `ERR_UNSAFE_PATH` */
+  size(): Promise<number>
   /** The blob, perhaps compressed; reading it to its end checks size and digest, if known. */
   open(options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<Uint8Array>
 }

@@ -36,7 +36,7 @@ async function headerOf(name: string, size: number | undefined): Promise<Uint8Ar
   const archive = pack()
   try {
     return await new Promise<Uint8Array>((resolve, reject) => {
-      archive.once('data', (chunk) => resolve((chunk as Uint8Array).slice()))
+      archive.once('data', (chunk) => resolve(chunk as Uint8Array))
       archive.once('error', reject)
       const mtime = TIME
       const entry =
