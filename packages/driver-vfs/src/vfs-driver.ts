@@ -1,0 +1,265 @@
+import { chmod, mkdir, rename } from 'node:fs/promises'
+import {
+  applyLayer,
+  changesBetween,
+  diffSize,
+  openFiles,
+  verifyTree,
+  writeDiff,
+} from '@varve/archive'
+import {
+  type AppliedDiff,
+  asCacheID,
+  type ByteSource,
+  type CacheID,
+  type CallOptions,
+  type Change,
+  cleanUp,
+  type Driver,
+  type DriverCapabilities,
+  type DriverCreateOptions,
+  type DriverCreateReadWriteOptions,
+  type FileGetter,
+  LayerError,
+  type Mount,
+  type MountOptions,
+  toStream,
+  wrapError,
+} from '@varve/core'
+import type { Sys } from '@varve/sys'
+import { type Aside, openAside, sweepAside } from './aside.ts'
+import { type Home, isThere, layersIn } from './home.ts'
+import { fileSystemOf, probeReflink } from './probe.ts'
+import type { Trees } from './trees.ts'
+
+/** Docker sets no limit; neither is there one in the layout. As in its other drivers. */
+const MAX_DEPTH = 128
+
+export class VfsDriver implements Driver {
+  readonly name = 'vfs'
+  readonly capabilities: DriverCapabilities
+  readonly #home: Home
+  readonly #sys: Sys
+  readonly #trees: Trees
+  readonly #asides = new Set<Aside>()
+
+  constructor(home: Home, sys: Sys, trees: Trees, keeps: DriverCapabilities['keeps']) {
+    this.#home = home
+    this.#sys = sys
+    this.#trees = trees
+    this.capabilities = {
+      reproducesExactDiffs: false,
+      maxDepth: MAX_DEPTH,
+      mount: 'directory',
+      keeps,
+      needs: [],
+    }
+  }
+
+  async create(id: CacheID, options: DriverCreateOptions = {}): Promise<void> {
+    const { parent } = options
+    const path = this.#home.layer(asCacheID(id))
+    const attempt = `Cannot create layer ${id}`
+    if (parent !== undefined) await this.#find(parent)
+    try {
+      await mkdir(path, 0o755)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw wrapError(error, attempt)
+      throw new LayerError('ERR_INVALID_ARGUMENT', `${attempt}: it exists already`, {
+        cause: error,
+        data: { id },
+      })
+    }
+    try {
+      if (parent === undefined) await chmod(path, 0o755)
+      else await this.#trees.copy(this.#home.layer(parent), path, options)
+    } catch (error) {
+      throw await cleanUp(wrapError(error, attempt, { id, parent }), () => this.remove(id))
+    }
+  }
+
+  async createReadWrite(id: CacheID, options: DriverCreateReadWriteOptions = {}): Promise<void> {
+    // Docker's has one, a quota, on xfs only; a layer that ignored it would be worse than none.
+    for (const option of Object.keys(options.storageOptions ?? {})) {
+      throw new LayerError(
+        'ERR_NOT_SUPPORTED',
+        `Cannot create layer ${id}: no option "${option}"`,
+        {
+          data: { id, option },
+          hint: 'The vfs driver has no storage options; leave them out or use another driver',
+        },
+      )
+    }
+    await this.create(id, options)
+  }
+
+  /**
+   * A layer is first renamed, so that one half deleted is never taken for a layer; `remove` of the
+   * same id, and `cleanup`, go on where a killed process stopped.
+   */
+  async remove(id: CacheID, options: CallOptions = {}): Promise<void> {
+    const { removing, removed, layer } = this.#home
+    asCacheID(id)
+    try {
+      await this.#trees.remove(removed(id), options)
+      if (!(await isThere(layer(id)))) return
+      await mkdir(removing, { recursive: true, mode: 0o700 })
+      await rename(layer(id), removed(id))
+      await this.#trees.remove(removed(id), options)
+    } catch (error) {
+      throw wrapError(error, `Cannot remove layer ${id}`, { id })
+    }
+  }
+
+  async exists(id: CacheID): Promise<boolean> {
+    return isThere(this.#home.layer(asCacheID(id)))
+  }
+
+  async *list(): AsyncIterable<CacheID> {
+    yield* await layersIn(this.#home.layers)
+  }
+
+  async mount(id: CacheID, options: MountOptions = {}): Promise<Mount> {
+    const path = await this.#find(id)
+    return { path, readOnly: options.readOnly ?? false, async [Symbol.asyncDispose]() {} }
+  }
+
+  async applyDiff(
+    id: CacheID,
+    _parent: CacheID | undefined,
+    tar: ByteSource,
+    options: CallOptions = {},
+  ): Promise<AppliedDiff> {
+    const path = await this.#find(id)
+    const aside = await this.#openAside()
+    try {
+      const applied = await applyLayer(path, tar, {
+        ...options,
+        sys: this.#sys,
+        asideDir: aside.path,
+        keepOwner: this.capabilities.keeps.owner,
+      })
+      return {
+        size: applied.size,
+        displaced: applied.displaced,
+        async [Symbol.asyncDispose]() {
+          await applied[Symbol.asyncDispose]()
+          await aside[Symbol.asyncDispose]()
+        },
+      }
+    } catch (error) {
+      throw await cleanUp(error, () => aside[Symbol.asyncDispose]())
+    }
+  }
+
+  diff(id: CacheID, parent?: CacheID, options: CallOptions = {}): ReadableStream<Uint8Array> {
+    return toStream(this.#diff(id, parent, options))
+  }
+
+  async *#diff(
+    id: CacheID,
+    parent: CacheID | undefined,
+    options: CallOptions,
+  ): AsyncGenerator<Uint8Array> {
+    const [upper, lower] = await this.#pair(id, parent)
+    yield* writeDiff(upper, lower, { ...options, sys: this.#sys })
+  }
+
+  async *changes(id: CacheID, parent?: CacheID, options: CallOptions = {}): AsyncIterable<Change> {
+    const [upper, lower] = await this.#pair(id, parent)
+    yield* changesBetween(upper, lower, { ...options, sys: this.#sys })
+  }
+
+  async diffSize(id: CacheID, parent?: CacheID, options: CallOptions = {}): Promise<number> {
+    const [upper, lower] = await this.#pair(id, parent)
+    return diffSize(upper, lower, { ...options, sys: this.#sys })
+  }
+
+  async files(id: CacheID): Promise<FileGetter> {
+    return openFiles(await this.#find(id), { sys: this.#sys })
+  }
+
+  async *verify(id: CacheID, tar: ByteSource, options: CallOptions = {}): AsyncIterable<string> {
+    yield* verifyTree(await this.#find(id), tar, {
+      ...options,
+      sys: this.#sys,
+      keepOwner: this.capabilities.keeps.owner,
+    })
+  }
+
+  async sync(ids: readonly CacheID[]): Promise<void> {
+    for (const id of ids) await this.#find(id)
+    try {
+      await this.#trees.sync(this.#home.layers, ids)
+    } catch (error) {
+      throw wrapError(error, `Cannot put ${ids.length} layers on stable storage`, { ids })
+    }
+  }
+
+  async cleanup(): Promise<readonly string[]> {
+    const { removing, removed, aside } = this.#home
+    const done: string[] = []
+    try {
+      for (const id of await layersIn(removing)) {
+        await this.#trees.remove(removed(id))
+        done.push(`half-removed layer ${id}`)
+      }
+      const swept = await sweepAside(aside, this.#sys, (path) => this.#trees.remove(path))
+      if (swept > 0) done.push(`files that ${swept} interrupted calls had set aside`)
+      return done
+    } catch (error) {
+      throw wrapError(error, `Cannot clean up ${this.#home.root}`)
+    }
+  }
+
+  async status(): Promise<Readonly<Record<string, string>>> {
+    const { limits } = this.#sys
+    return {
+      // As Docker's drivers call it.
+      'Backing Filesystem': await fileSystemOf(this.#home.layers),
+      'Shared Blocks': await this.#sharesBlocks(),
+      ...(limits.length > 0 ? { Limits: limits.join('; ') } : {}),
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const asides = [...this.#asides]
+    this.#asides.clear()
+    for (const aside of asides) await aside[Symbol.asyncDispose]()
+  }
+
+  async #sharesBlocks(): Promise<string> {
+    const { native } = this.#sys
+    if (!native) return 'unknown'
+    try {
+      await using aside = await this.#openAside()
+      return probeReflink(native, aside.path) ? 'yes' : 'no'
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EROFS') return 'no'
+      throw wrapError(error, 'Cannot try out the file system')
+    }
+  }
+
+  /** A directory for what belongs to no layer, gone with this driver at the latest. */
+  async #openAside(): Promise<Aside> {
+    const remove = (path: string) => this.#trees.remove(path)
+    const aside = await openAside(this.#home.aside, this.#sys, remove)
+    this.#asides.add(aside)
+    return {
+      path: aside.path,
+      [Symbol.asyncDispose]: async () => {
+        if (this.#asides.delete(aside)) await aside[Symbol.asyncDispose]()
+      },
+    }
+  }
+
+  async #find(id: CacheID): Promise<string> {
+    const path = this.#home.layer(asCacheID(id))
+    if (await isThere(path)) return path
+    throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
+  }
+
+  async #pair(id: CacheID, parent?: CacheID): Promise<[string, string | undefined]> {
+    return [await this.#find(id), parent === undefined ? undefined : await this.#find(parent)]
+  }
+}

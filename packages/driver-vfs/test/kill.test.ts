@@ -1,0 +1,86 @@
+import fs from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { newCacheID } from '@varve/core'
+import { vfs } from '@varve/driver-vfs'
+import { describe, expect, test } from 'vitest'
+import { place } from './place.ts'
+import { kill, start, words } from './runtime.ts'
+
+const FILES = 3000
+
+/** A driver with one layer of many files. */
+async function bed() {
+  const dir = place()
+  const driver = await vfs({ root: dir.path })
+  const base = newCacheID()
+  await driver.create(base)
+  const path = (...names: string[]) => join(dir.path, ...names)
+  for (let i = 0; i < FILES; i++) {
+    const parent = path('dir', base, `d${i % 30}`)
+    if (i < 30) fs.mkdirSync(parent)
+    fs.writeFileSync(join(parent, String(i)), 'content')
+  }
+  return { dir, driver, base, path, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() }
+}
+
+/** Everything below a home, but for the layer `base`. */
+function leftIn(home: string, base: string): string[] {
+  return ['dir', 'removing', 'aside'].flatMap((name) => {
+    const path = join(home, name)
+    if (!fs.existsSync(path)) return []
+    return fs.readdirSync(path).filter((entry) => entry !== base)
+  })
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(1)
+}
+
+describe.skipIf(process.platform === 'win32')('after kill -9', () => {
+  test('a half-copied layer is there, and remove clears it', async () => {
+    await using at = await bed()
+    const half = newCacheID()
+    const child = start('work', at.dir.path, 'create', half, at.base)
+    await words(child)
+    await until(() => fs.existsSync(at.path('dir', half, 'd0')))
+    await kill(child)
+    expect(await at.driver.exists(half)).toBe(true)
+    await at.driver.remove(half)
+    await at.driver.remove(half)
+    await at.driver.cleanup()
+    expect(leftIn(at.dir.path, at.base)).toEqual([])
+  })
+
+  test('a half-removed layer is no layer; remove, or cleanup, removes the rest', async () => {
+    for (const finish of ['remove', 'cleanup'] as const) {
+      await using at = await bed()
+      const child = start('work', at.dir.path, 'remove', at.base)
+      await words(child)
+      await until(() => fs.existsSync(at.path('removing', at.base)))
+      await kill(child)
+      expect(await at.driver.exists(at.base)).toBe(false)
+      const said = finish === 'remove' ? await at.driver.remove(at.base) : await at.driver.cleanup()
+      expect(fs.readdirSync(at.path('removing'))).toEqual([])
+      if (finish === 'cleanup') expect(said).toContain(`half-removed layer ${at.base}`)
+    }
+  })
+
+  test('files set aside by a living process stay, those of a dead one go', async () => {
+    await using at = await bed()
+    const id = newCacheID()
+    await at.driver.create(id)
+    const child = start('work', at.dir.path, 'displace', id)
+    let said = ''
+    child.stdout?.on('data', (data) => {
+      said += String(data)
+    })
+    await until(() => said === 'begin\n1\n')
+    expect(await at.driver.cleanup()).toEqual([])
+    expect(fs.readdirSync(at.path('aside')).length).toBe(1)
+    await kill(child)
+    expect(await at.driver.cleanup()).toEqual(['files that 1 interrupted calls had set aside'])
+    expect(fs.readdirSync(at.path('aside'))).toEqual([])
+  })
+})

@@ -1,0 +1,11 @@
+import { join } from 'node:path'
+import { newCacheID } from '@varve/core'
+import { vfs } from '@varve/driver-vfs'
+import { driverSuite } from '@varve/testkit'
+import { afterAll, test } from 'vitest'
+import { place } from './place.ts'
+
+const dir = place()
+afterAll(() => dir[Symbol.asyncDispose]())
+
+await driverSuite({ test, factory: () => vfs({ root: join(dir.path, newCacheID()) }) })
