@@ -65,7 +65,11 @@ export function createProgram(io: Io, setExitCode: (code: number) => void): Comm
     .showSuggestionAfterError()
     // Errors are thrown and told in one place, main.ts.
     .exitOverride()
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({
+      outputError: () => {},
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+    })
   const app = createApp(io, setExitCode)
   for (const [heading, verbs] of Object.entries(VERBS)) {
     program.commandsGroup(heading)

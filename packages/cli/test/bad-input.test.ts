@@ -1,9 +1,18 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { type Entry, ociTar, sha256, tarOf } from './archives.ts'
-import { contents, example, jsonLines, ok, scratch, varve } from './varve.ts'
+import {
+  contents,
+  example,
+  expectClean,
+  jsonLines,
+  scratch,
+  suiteScratch,
+  varve,
+  varveHere,
+} from './varve.ts'
 
 const good = tarOf([{ name: 'file', content: 'content' }])
 const image = ociTar({ layers: [good] })
@@ -34,26 +43,35 @@ const dockerManifest = (over: Record<string, unknown> = {}): unknown => [
   { Config: 'config.json', RepoTags: ['a:1'], Layers: ['layer.tar'], ...over },
 ]
 
+let root: string
+let before: unknown
+
+beforeAll(async () => {
+  root = join(await suiteScratch(), 'store')
+  const load = await varve(['load', '-q', '-t', 'before:1', example], { root })
+  expect(load.code).toBe(0)
+  before = await contents(root)
+})
+
 /** Loads it into a store that holds an image; it must fail with `code` and change nothing. */
 async function refuses(input: Uint8Array, code: RegExp): Promise<void> {
-  const root = join(await scratch(), 'store')
-  await ok(['load', '-q', '-t', 'before:1', example], { root })
-  const before = await contents(root)
-  const result = await varve(['load', '--json', '-'], { root, stdin: input })
+  const result = await varveHere(['load', '--json', '-'], { root, stdin: input })
   expect(result.stdout).toBe('')
   expect(result.code).toBe(1)
   const { error } = jsonLines(result.stderr)[0]
   expect(error.code).toMatch(code)
   expect(error.message).toMatch(/^Cannot /)
   expect(await contents(root)).toEqual(before)
-  expect(await ok(['check', '--full', '--json'], { root })).toBe('')
+  await expectClean(root)
 }
 
 test('the image that the others are broken from is good', async () => {
-  const root = join(await scratch(), 'store')
-  await ok(['load', '-'], { root, stdin: image })
-  await ok(['load', '-'], { root, stdin: dockerTar(dockerManifest()) })
-  expect(await ok(['check', '--full', '--json'], { root })).toBe('')
+  const other = join(await scratch(), 'store')
+  for (const stdin of [image, dockerTar(dockerManifest())]) {
+    const { code, stderr } = await varveHere(['load', '-q', '-'], { root: other, stdin })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  }
+  await expectClean(other)
 })
 
 describe('an archive that is', () => {
@@ -221,7 +239,7 @@ describe('a root that', () => {
     await mkdir(join(root, 'varve'))
     await writeFile(join(root, file), content)
     for (const args of [['load', example], ['images'], ['check', '--repair'], ['prune']]) {
-      const result = await varve([...args, '--json'], { root })
+      const result = await varveHere([...args, '--json'], { root })
       expect(result.code).toBe(1)
       expect(jsonLines(result.stderr)[0].error.code).toBe(code)
     }

@@ -5,7 +5,18 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ociTar, tarOf } from './archives.ts'
-import { bin, contents, example, fileCount, node, ok, scratch, until, varve } from './varve.ts'
+import {
+  bin,
+  contents,
+  example,
+  expectClean,
+  fileCount,
+  node,
+  ok,
+  scratch,
+  until,
+  varve,
+} from './varve.ts'
 
 /** Runs a shell line with `varve` in it. */
 function shell(line: string, root: string) {
@@ -87,7 +98,7 @@ describe('Ctrl-C', () => {
     expect(stderr).toBe('varve: interrupted\n')
     expect(await contents(root)).toEqual(before)
     expect(await readdir(join(root, 'vfs/dir'))).toEqual(driver)
-    expect(await ok(['check', '--full', '--json'], { root })).toBe('')
+    await expectClean(root)
   })
 
   test('in the middle of a layer: likewise', async () => {
@@ -102,7 +113,7 @@ describe('Ctrl-C', () => {
     })
     expect(code).toBe(130)
     expect(await readdir(join(root, 'vfs/dir'))).toEqual([])
-    expect(await ok(['check', '--json'], { root })).toBe('')
+    await expectClean(root)
   })
 
   test('SIGKILL in the middle of a layer leaves nothing after the next command', async () => {
@@ -116,7 +127,7 @@ describe('Ctrl-C', () => {
       },
     })
     expect(code).toBe(null)
-    expect(await ok(['check', '--full', '--json'], { root })).toBe('')
+    await expectClean(root)
     expect(await readdir(join(root, 'vfs/dir'))).toEqual([])
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { jsonLines, ok, scratch, varve } from './varve.ts'
+import { jsonLines, ok, scratch, varve, varveHere } from './varve.ts'
 
 const VERBS = [
   'load',
@@ -30,7 +30,7 @@ test('--help names every verb', async () => {
 })
 
 test.each(VERBS)('%s has help with its options and those of all', async (verb) => {
-  const help = await ok([verb, '--help'])
+  const { stdout: help } = await varveHere([verb, '--help'], { root: '/nowhere' })
   expect(help).toContain(`Usage: varve ${verb}`)
   expect(help).toContain('--root')
 })
@@ -49,7 +49,7 @@ describe('a wrong command line', () => {
     [['layer', 'nonsense'], "unknown command 'nonsense'", undefined],
   ])('%j: exit code 2, one line and a hint', async (args, message, hint) => {
     const root = await scratch()
-    const { code, stdout, stderr } = await varve(args, { root })
+    const { code, stdout, stderr } = await varveHere(args, { root })
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     const lines = stderr.trimEnd().split('\n')
     expect(lines).toHaveLength(2)

@@ -6,7 +6,8 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { afterAll, onTestFinished } from 'vitest'
+import { Readable, Writable } from 'node:stream'
+import { afterAll, expect, onTestFinished } from 'vitest'
 
 export const repository: string = resolve(import.meta.dirname, '../../..')
 export const bin: string = join(repository, 'packages/cli/src/bin.ts')
@@ -88,6 +89,44 @@ export async function varve(args: readonly string[], options: RunOptions = {}): 
   return { code, bytes, stdout: bytes.toString(), stderr: Buffer.concat(err).toString() }
 }
 
+/**
+ * Runs the command within this process: all of it but the signals and the exit. For tests of many
+ * cases, since a process of its own takes half a second.
+ */
+export async function varveHere(
+  args: readonly string[],
+  options: Pick<RunOptions, 'stdin'> & { readonly root: string },
+): Promise<Result> {
+  const { main } = await import('../src/main.ts')
+  const collect = () => {
+    const chunks: Uint8Array[] = []
+    const stream = new Writable({
+      write(chunk, _encoding, done) {
+        chunks.push(Buffer.from(chunk))
+        done()
+      },
+    })
+    return { stream, bytes: () => Buffer.concat(chunks) }
+  }
+  const stdout = collect()
+  const stderr = collect()
+  const code = await main(['--root', options.root, ...args], {
+    stdin: Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]),
+    stdout: stdout.stream,
+    stderr: stderr.stream as Writable as NodeJS.WriteStream,
+    env: {},
+    signal: new AbortController().signal,
+  })
+  const bytes = stdout.bytes()
+  return { code, bytes, stdout: bytes.toString(), stderr: stderr.bytes().toString() }
+}
+
+/** Fails the test unless `varve check --full` finds nothing. */
+export async function expectClean(root: string): Promise<void> {
+  const { code, stdout, stderr } = await varveHere(['check', '--full', '--json'], { root })
+  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: '' })
+}
+
 /** Runs it and gives its output; anything but success fails the test. */
 export async function ok(args: readonly string[], options: RunOptions = {}): Promise<string> {
   const result = await varve(args, options)
@@ -107,8 +146,8 @@ export function jsonLines(text: string): any[] {
 /** What is in a store, to compare: its layers and images, without anything that may differ. */
 export async function contents(root: string): Promise<unknown> {
   if (!existsSync(join(root, 'varve/version'))) return 'no store'
-  const layers = jsonLines(await ok(['layer', 'ls', '--json'], { root }))
-  const images = jsonLines(await ok(['images', '--json'], { root }))
+  const layers = jsonLines((await varveHere(['layer', 'ls', '--json'], { root })).stdout)
+  const images = jsonLines((await varveHere(['images', '--json'], { root })).stdout)
   return { layers: layers.map((l) => l.chainID), images }
 }
 
