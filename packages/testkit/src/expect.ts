@@ -1,6 +1,7 @@
 /** What the suites assert with, beside `node:assert`. */
 import assert from 'node:assert/strict'
 import { type ErrorCode, LayerError } from '@varve/core'
+import { sameBytes } from './tar/bytes.ts'
 
 /** Asserts that a call fails with a {@link LayerError} of one of these codes, and gives it. */
 export async function failsWith(
@@ -28,4 +29,9 @@ export async function allOf<T>(items: AsyncIterable<T> | Iterable<T>): Promise<T
   const all: T[] = []
   for await (const item of items) all.push(item)
   return all
+}
+
+/** Asserts that bytes are the same, without the diff that `deepEqual` would take minutes to draw. */
+export function equalBytes(found: Uint8Array, wanted: Uint8Array, what = 'bytes'): void {
+  assert.ok(sameBytes(found, wanted), `${what} differ: ${found.length} and ${wanted.length} long`)
 }

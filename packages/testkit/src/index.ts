@@ -1,4 +1,6 @@
+export { brokenCodec, codecFaults } from './broken/codec.ts'
 export { brokenDriver, driverFaults } from './broken/driver.ts'
+export { brokenMetadata, metadataFaults } from './broken/metadata.ts'
 export { intercept } from './broken/replace.ts'
 export { type CodecSuiteOptions, codecSuite } from './codec/suite.ts'
 export type { Canary, CorpusCase } from './corpus/case.ts'

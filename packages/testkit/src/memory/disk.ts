@@ -2,6 +2,7 @@ import type {
   CacheID,
   ChainID,
   Damage,
+  Digest,
   Durability,
   LayerRecord,
   MountRecord,
@@ -53,7 +54,7 @@ export class DiskState implements MemoryDisk {
   readonly layers: Map<ChainID, StoredLayer> = new Map()
   readonly mounts: Map<string, StoredMount> = new Map()
   readonly intents: Map<number, StoredIntent> = new Map()
-  readonly holds: Map<number, Set<ChainID>> = new Map()
+  readonly holds: Map<number, Set<Digest>> = new Map()
   readonly living: Set<number> = new Set()
   readonly lock: OwnedLock = new OwnedLock()
   readonly setAside: Pick<Damage, 'kind' | 'subject'>[] = []

@@ -4,6 +4,7 @@ import {
   type ChainID,
   checkAborted,
   type Damage,
+  type Digest,
   LayerError,
   type LayerRecord,
   type MetadataStore,
@@ -140,17 +141,17 @@ class Metadata implements MemoryMetadata {
     })
   }
 
-  hold(id: ChainID): Promise<void> {
-    return this.#alive((disk) => void disk.holds.get(this.#owner)?.add(id))
+  hold(key: Digest): Promise<void> {
+    return this.#alive((disk) => void disk.holds.get(this.#owner)?.add(key))
   }
 
-  unhold(id: ChainID): Promise<void> {
-    return this.#alive((disk) => void disk.holds.get(this.#owner)?.delete(id))
+  unhold(key: Digest): Promise<void> {
+    return this.#alive((disk) => void disk.holds.get(this.#owner)?.delete(key))
   }
 
-  heldElsewhere(id: ChainID): Promise<boolean> {
+  heldElsewhere(key: Digest): Promise<boolean> {
     return this.#alive((disk) =>
-      [...disk.holds].some(([owner, held]) => owner !== this.#owner && held.has(id)),
+      [...disk.holds].some(([owner, held]) => owner !== this.#owner && held.has(key)),
     )
   }
 

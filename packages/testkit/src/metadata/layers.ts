@@ -1,7 +1,7 @@
 /** Layers and read-write layers: written whole, read back, removed. */
 import assert from 'node:assert/strict'
 import { collect, digestOf, type MetadataStore, newCacheID } from '@varve/core'
-import { allOf } from '../expect.ts'
+import { allOf, equalBytes } from '../expect.ts'
 import { type MetadataCase, someChainID, someLayer, someMount } from './bed.ts'
 
 export const layers: readonly MetadataCase[] = [
@@ -130,7 +130,7 @@ export const layers: readonly MetadataCase[] = [
       }
       const found = await store.tarSplit(record.chainID)
       assert.ok(found)
-      assert.deepEqual(await collect(found, 2 ** 24), wanted)
+      equalBytes(await collect(found, 2 ** 24), wanted)
       const bare = await kit.layer(store)
       assert.equal(await store.tarSplit(bare.chainID), undefined)
     },

@@ -4,7 +4,7 @@ import { LayerError, newCacheID } from '@varve/core'
 import { allOf, failsWith } from '../expect.ts'
 import { type MetadataCase, someLayer, someMount } from './bed.ts'
 
-const pause = (ms = 20): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+const pause = (ms = 20): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms))
 
 export const processes: readonly MetadataCase[] = [
   {
@@ -70,7 +70,8 @@ export const processes: readonly MetadataCase[] = [
         const refused = failsWith('ERR_ABORTED', () => waiting)
         await pause()
         controller.abort()
-        await refused
+        // An implementation that goes on waiting would wait for us, and we for it.
+        await Promise.race([refused, pause(5000).then(() => assert.fail('it goes on waiting'))])
       })
       assert.equal(ran, false)
       assert.equal(await two.lock('exclusive', async () => 1), 1)

@@ -100,8 +100,13 @@ async function readItem(input: PieceReader, limit: number): Promise<TarItem | un
     const body = await input.exactly(size)
     await input.skip(padding(size))
     if (flag === 'x') pax = paxRecords(body)
-    else if (flag === 'g') paxRecords(body)
-    else if (flag === 'L') longName = textField(body, 0, size)
+    else if (flag === 'g') {
+      // Go gives a global header as an entry of its own: what stood before it applies to that.
+      paxRecords(body)
+      pax = new Map()
+      longName = undefined
+      longLink = undefined
+    } else if (flag === 'L') longName = textField(body, 0, size)
     else longLink = textField(body, 0, size)
   }
 }
