@@ -1,7 +1,8 @@
-import { rm, rmdir } from 'node:fs/promises'
+import { realpath, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CallOptions, LayerError } from '@varve/core'
 import type { Sys } from '@varve/sys'
+import { mountPointsIn } from './mount-points.ts'
 import { createPace } from './pace.ts'
 import { copyTreePortably } from './portable/copy-tree.ts'
 import { syncTree } from './portable/sync-tree.ts'
@@ -12,7 +13,11 @@ import { emptyTree } from './tree/remove-tree.ts'
 export interface Trees {
   /** @param to an empty directory */
   copy(from: string, to: string, options: CallOptions): Promise<void>
-  /** Without such a directory, nothing. */
+  /**
+   * Without such a directory, nothing.
+   *
+   * @throws LayerError `ERR_MOUNT_IN_USE` if something is mounted in it
+   */
   remove(path: string, options?: CallOptions): Promise<void>
   /** Puts some of the trees in a directory, and the directory's own entries, on stable storage. */
   sync(parent: string, names: readonly string[]): Promise<void>
@@ -38,7 +43,8 @@ export function openTrees(sys: Sys, keepOwner: boolean): Trees {
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException
         if (code === 'ENOENT') return
-        if (code === 'EXDEV' || code === 'EBUSY') throw mountedInside(path, error)
+        // Mounted just now, or where the table of mounts does not show it.
+        if (code === 'EXDEV' || code === 'EBUSY') throw mountedIn(path, [], error)
         throw error
       }
     },
@@ -51,10 +57,28 @@ export function openTrees(sys: Sys, keepOwner: boolean): Trees {
   }
 }
 
-function mountedInside(path: string, cause: unknown): LayerError {
-  return new LayerError('ERR_MOUNT_IN_USE', `Cannot remove ${path}: something is mounted in it`, {
+/**
+ * Checks that nothing is mounted in a tree, before anything of it is touched.
+ *
+ * @throws LayerError `ERR_MOUNT_IN_USE`
+ */
+export async function refuseMounted(path: string): Promise<void> {
+  let real: string
+  try {
+    real = await realpath(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  const points = await mountPointsIn(real)
+  if (points.length > 0) throw mountedIn(path, points)
+}
+
+function mountedIn(path: string, points: readonly string[], cause?: unknown): LayerError {
+  const what = points[0] === undefined ? 'something is mounted in it' : `${points[0]} is mounted`
+  return new LayerError('ERR_MOUNT_IN_USE', `Cannot remove ${path}: ${what}`, {
     cause,
-    data: { path },
+    data: { path, points },
     hint: 'Unmount it, then remove the layer again',
   })
 }

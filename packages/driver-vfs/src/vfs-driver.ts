@@ -30,7 +30,7 @@ import type { Sys } from '@varve/sys'
 import { type Aside, openAside, sweepAside } from './aside.ts'
 import { type Home, isThere, layersIn } from './home.ts'
 import { fileSystemOf, probeReflink } from './probe.ts'
-import type { Trees } from './trees.ts'
+import { refuseMounted, type Trees } from './trees.ts'
 
 /** Docker sets no limit; neither is there one in the layout. As in its other drivers. */
 const MAX_DEPTH = 128
@@ -103,6 +103,7 @@ export class VfsDriver implements Driver {
     try {
       await this.#trees.remove(removed(id), options)
       if (!(await isThere(layer(id)))) return
+      await refuseMounted(layer(id))
       await mkdir(removing, { recursive: true, mode: 0o700 })
       await rename(layer(id), removed(id))
       await this.#trees.remove(removed(id), options)

@@ -118,6 +118,34 @@ describe('layers', () => {
     expect(await driver.cleanup()).toEqual([])
   })
 
+  test.skipIf(!isRoot || !isLinux)(
+    'a layer with something mounted in it is not removed, and loses nothing (needs root)',
+    async () => {
+      await using dir = place()
+      await using other = place()
+      await using driver = await vfs({ root: dir.path })
+      const id = newCacheID()
+      await driver.createReadWrite(id)
+      await using mount = await driver.mount(id)
+      const point = join(mount.path, 'a b')
+      fs.mkdirSync(point)
+      fs.writeFileSync(join(mount.path, 'mine'), 'x')
+      fs.writeFileSync(join(other.path, 'precious'), 'x')
+      execFileSync('mount', ['--bind', other.path, point])
+      try {
+        const error = await driver.remove(id).then(String, (e: unknown) => e)
+        expect(LayerError.is(error, 'ERR_MOUNT_IN_USE')).toBe(true)
+        expect(String(error)).toContain('a b is mounted')
+        expect(fs.readdirSync(mount.path).sort()).toEqual(['a b', 'mine'])
+        expect(fs.readdirSync(other.path)).toEqual(['precious'])
+      } finally {
+        execFileSync('umount', [point])
+      }
+      await driver.remove(id)
+      expect(await driver.exists(id)).toBe(false)
+    },
+  )
+
   test('status tells the file system, and what is missing', async () => {
     await using dir = place()
     await using driver = await vfs({ root: dir.path })
