@@ -14,11 +14,11 @@ export async function mountPointsIn(path: string): Promise<readonly string[]> {
     throw error
   }
   // proc(5): the fifth field is the mount point, with white space and backslashes in octal.
-  const points = table.split('\n').map((line) => unescape(line.split(' ', 5)[4] ?? ''))
+  const points = table.split('\n').map((line) => unescapeField(line.split(' ', 5)[4] ?? ''))
   return points.filter((point) => point === path || point.startsWith(`${path}/`))
 }
 
-function unescape(field: string): string {
+function unescapeField(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   )
