@@ -3,7 +3,7 @@ import { brokenCodec, codecFaults, codecSuite, collectCases, memoryCodec } from 
 
 /** Fault → the case that must notice it. */
 const CAUGHT_BY: Readonly<Record<string, string>> = {
-  'stops at the end of the archive': 'any bytes',
+  'stops at the end of the archive': 'twenty zero blocks',
   'passes other bytes on than it takes': 'any bytes',
   'ends cleanly when a payload is bad': 'a payload that has changed',
   'does not wait for its sink': 'a sink that is slow',
