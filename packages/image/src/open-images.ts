@@ -24,6 +24,27 @@ import { archive, save } from './write/save.ts'
  * layer takes it from an image.
  *
  * @throws LayerError `ERR_INVALID_ARGUMENT` (driver), `ERR_CORRUPT_METADATA`, `ERR_PERMISSION`
+ *
+ * @example
+ * ```ts
+ * import { mkdtemp } from 'node:fs/promises'
+ * import { tmpdir } from 'node:os'
+ * import { join } from 'node:path'
+ * import { openStore } from '@varve/core'
+ * import { imageRoots, openImages } from '@varve/image'
+ * import { memoryDriver, memoryMetadata } from '@varve/testkit'
+ *
+ * const root = await mkdtemp(join(tmpdir(), 'images-'))
+ * const where = { root, driver: 'memory' }
+ * await using store = await openStore({
+ *   driver: memoryDriver(),
+ *   metadata: memoryMetadata(),
+ *   retained: () => imageRoots(where),
+ * })
+ * await using images = await openImages({ ...where, store })
+ * const [loaded] = await images.load('image.tar', { tags: ['mine:1'] })
+ * console.assert((await images.get('mine:1')).id === loaded?.id)
+ * ```
  */
 export async function openImages(options: OpenImagesOptions): Promise<ImageStore> {
   const { root, driver, store } = options
@@ -52,6 +73,14 @@ export async function openImages(options: OpenImagesOptions): Promise<ImageStore
 /**
  * ChainIDs that the images of a store need, read from its files alone: it takes no lock and needs
  * no open store, so it serves as `openStore`'s `retained`.
+ *
+ * @example
+ * ```ts
+ * import { imageRoots } from '@varve/image'
+ *
+ * const roots = await imageRoots({ root: 'no-store-yet', driver: 'vfs' })
+ * console.assert(roots.size === 0)
+ * ```
  */
 export async function imageRoots(
   options: Pick<OpenImagesOptions, 'root' | 'driver'>,

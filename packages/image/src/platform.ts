@@ -14,7 +14,16 @@ const ALIAS: Readonly<Record<string, string>> = {
   armhf: 'arm',
 }
 
-/** The platform whose images run here: images are Linux's, whatever system this is, but Windows. */
+/**
+ * The platform whose images run here: images are Linux's, whatever system this is, but Windows.
+ *
+ * @example
+ * ```ts
+ * import { hostPlatform, platformScore } from '@varve/image'
+ *
+ * console.assert(platformScore(hostPlatform(), hostPlatform()) > 0)
+ * ```
+ */
 export function hostPlatform(): Platform {
   return normal({ os: os === 'win32' ? 'windows' : 'linux', architecture: GOARCH[arch] ?? arch })
 }
@@ -43,7 +52,16 @@ export function parsePlatform(text: string): Platform {
   return normal({ os: system, architecture, ...(variant ? { variant } : {}) })
 }
 
-/** A platform as `os/arch[/variant]`. */
+/**
+ * A platform as `os/arch[/variant]`.
+ *
+ * @example
+ * ```ts
+ * import { formatPlatform } from '@varve/image'
+ *
+ * console.assert(formatPlatform({ os: 'linux', architecture: 'amd64' }) === 'linux/amd64')
+ * ```
+ */
 export function formatPlatform(platform: Platform): string {
   const { os: system, architecture, variant } = platform
   return [system, architecture, ...(variant ? [variant] : [])].join('/')
@@ -52,6 +70,14 @@ export function formatPlatform(platform: Platform): string {
 /**
  * How well an image for `offered` suits `wanted`: 0 not at all, more is better. A newer arm runs
  * what was built for an older one, never the other way round.
+ *
+ * @example
+ * ```ts
+ * import { parsePlatform, platformScore } from '@varve/image'
+ *
+ * const [old, young] = [parsePlatform('linux/arm/v6'), parsePlatform('linux/arm/v7')]
+ * console.assert(platformScore(young, old) > 0 && platformScore(old, young) === 0)
+ * ```
  */
 export function platformScore(wanted: Platform, offered: Platform): number {
   const want = normal(wanted)

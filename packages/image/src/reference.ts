@@ -92,17 +92,46 @@ export function parseReference(text: string): Reference {
   return { domain, path, tag: tag ?? (digest ? undefined : DEFAULT_TAG), digest }
 }
 
-/** The name as people write it: `alpine:latest`, `ghcr.io/a/b@sha256:…`. */
+/**
+ * The name as people write it: `alpine:latest`, `ghcr.io/a/b@sha256:…`.
+ *
+ * @example
+ * ```ts
+ * import { familiarName, parseReference } from '@varve/image'
+ *
+ * const name = familiarName(parseReference('docker.io/library/alpine'))
+ * console.assert(name === 'alpine:latest')
+ * ```
+ */
 export function familiarName(ref: Reference): string {
   return familiarRepository(ref) + suffix(ref)
 }
 
-/** The name in full: `docker.io/library/alpine:latest`. */
+/**
+ * The name in full: `docker.io/library/alpine:latest`.
+ *
+ * @example
+ * ```ts
+ * import { canonicalName, parseReference } from '@varve/image'
+ *
+ * const name = canonicalName(parseReference('alpine'))
+ * console.assert(name === 'docker.io/library/alpine:latest')
+ * ```
+ */
 export function canonicalName(ref: Reference): string {
   return `${ref.domain}/${ref.path}${suffix(ref)}`
 }
 
-/** The familiar name without tag and digest. */
+/**
+ * The familiar name without tag and digest.
+ *
+ * @example
+ * ```ts
+ * import { familiarRepository, parseReference } from '@varve/image'
+ *
+ * console.assert(familiarRepository(parseReference('user/app:2')) === 'user/app')
+ * ```
+ */
 export function familiarRepository(ref: Reference): string {
   if (ref.domain !== DEFAULT_DOMAIN) return `${ref.domain}/${ref.path}`
   const short = ref.path.startsWith(OFFICIAL) ? ref.path.slice(OFFICIAL.length) : ref.path

@@ -71,7 +71,7 @@ export async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<voi
 }
 
 /** Gives a finished file, already synced, its name; a file of that name is replaced. */
-export async function publish(sys: Sys, from: string, to: string): Promise<void> {
+async function publish(sys: Sys, from: string, to: string): Promise<void> {
   await ensureDirectory(sys, dirname(to))
   await rename(from, to)
   await sys.syncDirectory(dirname(to))

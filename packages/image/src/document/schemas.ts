@@ -21,7 +21,7 @@ const platform = v.looseObject({
 })
 
 /** OCI image spec, "Content Descriptors". */
-export const descriptorSchema = v.looseObject({
+const descriptorSchema = v.looseObject({
   mediaType: text,
   digest,
   size,

@@ -62,7 +62,7 @@ export interface LayoutImage {
 
 const blobName = (data: Uint8Array): string => `blobs/sha256/${digestOf(data).slice(7)}`
 
-export const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 export const INDEX = 'application/vnd.oci.image.index.v1+json'
 
 /** Puts an image's blobs into a layout; gives its descriptor. */
