@@ -118,6 +118,9 @@ const CODE_OF_ERRNO: Readonly<Record<string, ErrorCode>> = {
   EROFS: 'ERR_PERMISSION',
 }
 
+/** libuv, and so Node, has no name for Linux's EDQUOT. */
+const UNNAMED_EDQUOT = 'Unknown system error -122'
+
 const HINT_OF_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
   ERR_NO_SPACE: 'Free some space on the file system of the store, then run it again',
   ERR_PERMISSION: 'Run as a user who may write to the store, or choose another root',
@@ -143,10 +146,12 @@ export function wrapError(
     return new LayerError('ERR_ABORTED', `${attempt}: interrupted`, { cause: error, data })
   }
   const os = error as { code?: unknown; syscall?: unknown; path?: unknown; message?: unknown }
-  const errno = typeof os?.code === 'string' ? os.code : undefined
+  const quota = os?.code === UNNAMED_EDQUOT
+  const errno = quota ? 'EDQUOT' : typeof os?.code === 'string' ? os.code : undefined
   const code = (errno && CODE_OF_ERRNO[errno]) || 'ERR_IO'
   const hint = HINT_OF_CODE[code]
-  return new LayerError(code, `${attempt}: ${os?.message ?? String(error)}`, {
+  const why = quota ? 'EDQUOT: disk quota exceeded' : (os?.message ?? String(error))
+  return new LayerError(code, `${attempt}: ${why}`, {
     cause: error,
     data: { ...data, ...(errno ? { errno } : {}), ...pick(os, 'syscall'), ...pick(os, 'path') },
     ...(hint ? { hint } : {}),
