@@ -14,9 +14,22 @@ export interface RealBed extends AsyncDisposable {
   path(name: string): string
 }
 
+/** A store in a temporary directory, gone with the bed. */
 export async function openRealBed(): Promise<RealBed> {
   const base = await mkdtemp(join(tmpdir(), 'image-real-'))
-  const root = join(base, 'root')
+  const bed = await openRealBedAt(join(base, 'root'))
+  return {
+    ...bed,
+    path: (name) => join(base, name),
+    async [Symbol.asyncDispose]() {
+      await bed[Symbol.asyncDispose]()
+      await rm(base, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A store that stays. */
+export async function openRealBedAt(root: string): Promise<RealBed> {
   const driver = 'vfs'
   const store = await openStore({
     driver: await vfs({ root: join(root, 'vfs') }),
@@ -28,11 +41,10 @@ export async function openRealBed(): Promise<RealBed> {
   return {
     store,
     images,
-    path: (name) => join(base, name),
+    path: (name) => join(root, name),
     async [Symbol.asyncDispose]() {
       await images[Symbol.asyncDispose]()
       await store[Symbol.asyncDispose]()
-      await rm(base, { recursive: true, force: true })
     },
   }
 }
