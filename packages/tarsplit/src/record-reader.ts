@@ -279,6 +279,10 @@ export class RecordReader {
   /** The finished entry as an item; nothing for a segment that is empty or was handed out. */
   #item(): SegmentItem | FileItem | undefined {
     const { type, name, nameRaw, size, payload, streamed } = this.#fields
+    // No packer writes these; a file entry with a damaged type would look so.
+    if (type === 2n && (name.length > 0 || nameRaw.length > 0 || size !== 0n)) {
+      throw this.#corrupt('is a segment with a name or size')
+    }
     if (streamed && type === 2n) return undefined
     if (payload === undefined) throw this.#corrupt('has no payload')
     if (type === 2n) return payload?.length ? { type: 'segment', bytes: payload } : undefined
