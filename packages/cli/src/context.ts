@@ -117,7 +117,9 @@ async function chooseProgress(
   silent: boolean,
 ): Promise<Progress> {
   if (silent) return SILENT
-  if (!io.stderr.isTTY || io.env.TERM === 'dumb') return plainProgress(note)
+  // A terminal without a width, as some runners give, has no room for lines that change.
+  const isLive = io.stderr.isTTY && io.stderr.columns > 0 && io.env.TERM !== 'dumb'
+  if (!isLive) return plainProgress(note)
   return (await import('./terminal/live-progress.ts')).liveProgress(io.stderr)
 }
 

@@ -34,7 +34,7 @@ export function describeFailure(error: unknown): Failure {
   if (LayerError.is(error)) {
     return {
       exitCode: EXIT.failure,
-      message: lowerFirst(oneLine(error.message)),
+      message: lowerFirst(oneLine(withoutSyscall(error.message))),
       hint: error.hint === undefined ? undefined : lowerFirst(oneLine(error.hint)),
       json: typeof error.toJSON === 'function' ? error.toJSON() : { code: error.code },
     }
@@ -67,6 +67,11 @@ function describeUsage(error: CommanderError): Failure {
 
 function oneLine(text: string): string {
   return printable(text.replace(/\s*\n\s*/g, '; '))
+}
+
+/** "ENOENT: no such file or directory, open '/x'" says the path twice: "no such file or directory". */
+function withoutSyscall(text: string): string {
+  return text.replace(/\bE[A-Z0-9]+: ([^,]+), [a-z]+\b.*$/, '$1')
 }
 
 /** "Cannot …" becomes "cannot …"; "OCI …" stays. */

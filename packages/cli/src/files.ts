@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { access, constants, open, rename, rm } from 'node:fs/promises'
 import { type ByteSource, checkAborted, cleanUp, wrapError } from '@varve/core'
 import type { Context } from './context.ts'
 import { usageError } from './failure.ts'
@@ -22,6 +22,18 @@ async function* fileBytes(path: string, signal: AbortSignal): AsyncGenerator<Uin
     yield* createReadStream(path, { highWaterMark: CHUNK_BYTES, signal })
   } catch (error) {
     throw wrapError(error, `Cannot read ${path}`, { path })
+  }
+}
+
+/** Sees that files are there before anything is made for them. @throws LayerError `ERR_IO`, … */
+export async function requireFiles(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    if (path === '-') continue
+    try {
+      await access(path, constants.R_OK)
+    } catch (error) {
+      throw wrapError(error, `Cannot read ${path}`, { path })
+    }
   }
 }
 

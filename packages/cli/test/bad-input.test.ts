@@ -254,4 +254,6 @@ test('a file that is not there is an error that names it', async () => {
   expect(code).toBe(1)
   expect(stderr).toContain('/no/such/image.tar')
   expect(stderr.split('\n')[0]).toMatch(/^varve: cannot /)
+  // Nor was a store made for it.
+  expect(await contents(root)).toBe('no store')
 })

@@ -13,6 +13,13 @@ test('an error of the store is one line in lower case, with its hint and code', 
   })
 })
 
+test('an error of the system is told in words', () => {
+  const message = "Cannot read /x: ENOENT: no such file or directory, open '/x'"
+  expect(describeFailure(new LayerError('ERR_IO', message)).message).toBe(
+    'cannot read /x: no such file or directory',
+  )
+})
+
 test('names at the beginning keep their capitals', () => {
   const error = new LayerError('ERR_INVALID_IMAGE', 'OCI layout is damaged')
   expect(describeFailure(error).message).toBe('OCI layout is damaged')

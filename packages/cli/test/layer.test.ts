@@ -84,7 +84,7 @@ describe('a ChainID', () => {
     ['that no layer has', sha256('nobody'), 'ERR_LAYER_NOT_FOUND'],
     ['that no layer begins with', 'abcdef', 'ERR_LAYER_NOT_FOUND'],
     ['that is none', '../../etc', 'ERR_LAYER_NOT_FOUND'],
-    ['that two layers begin with', 'sha256:', 'ERR_LAYER_NOT_FOUND'],
+    ['that is only its prefix', 'sha256:', 'ERR_LAYER_NOT_FOUND'],
   ])('%s is an error', async (_what, id, code) => {
     const root = join(await scratch(), 'store')
     await ok(['layer', 'register'], { root, stdin: base })

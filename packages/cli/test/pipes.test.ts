@@ -48,7 +48,7 @@ describe('a reader that goes away', () => {
 describe('a terminal', () => {
   /** Runs it with a terminal for stdout, as util-linux's script gives one. */
   const onTerminal = (args: string, root: string) => {
-    const command = `'${node}' --conditions=@varve/source '${bin}' ${args}`
+    const command = `stty cols 100; '${node}' --conditions=@varve/source '${bin}' ${args}`
     return spawnSync('script', ['-qec', command, '/dev/null'], {
       env: { ...process.env, VARVE_ROOT: root, TERM: 'xterm', NO_COLOR: '1' },
       encoding: 'utf8',

@@ -1,5 +1,5 @@
 import type { LoadedImage } from '@varve/image'
-import { readFrom } from '../files.ts'
+import { readFrom, requireFiles } from '../files.ts'
 import { countText, shortID, sizeText } from '../terminal/words.ts'
 import { platformArgument, several, type Verb } from '../verb.ts'
 
@@ -26,6 +26,7 @@ export const load: Verb = (parent, app) => {
     .option('-q, --quiet', 'print only image ids')
     .action(
       app.run(async (context, files: readonly string[], options: Options) => {
+        await requireFiles(files)
         const { images } = await context.open({ create: true })
         const { platform, keepBlobs, tag } = options
         for (const file of files) {

@@ -1,5 +1,5 @@
 import { asDiffID, type RegisterOptions } from '@varve/core'
-import { readFrom } from '../../files.ts'
+import { readFrom, requireFiles } from '../../files.ts'
 import { resolveLayer } from '../../store/layers.ts'
 import type { Verb } from '../../verb.ts'
 
@@ -18,6 +18,7 @@ export const register: Verb = (parent, app) => {
     .option('--expect <diffid>', 'refuse it unless its uncompressed tar has this digest')
     .action(
       app.run(async (context, file: string, options: Options) => {
+        await requireFiles([file])
         const source = readFrom(context, file)
         const expect = options.expect === undefined ? undefined : asDiffID(options.expect)
         const { store } = await context.open({ create: true })

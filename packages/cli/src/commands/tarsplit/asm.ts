@@ -1,5 +1,4 @@
 import { readFrom, refuseTerminal, writeTo } from '../../files.ts'
-import { payloadFolder } from '../../tarsplit/payload-folder.ts'
 import type { Verb } from '../../verb.ts'
 
 interface Options {
@@ -20,8 +19,8 @@ export const asm: Verb = (parent, app) => {
       app.run(async (context, { meta, payload, output }: Options) => {
         refuseTerminal(context, output)
         const { tarSplit } = await import('@varve/tarsplit')
-        const { decompress } = await import('@varve/archive')
-        await using files = await payloadFolder(payload)
+        const { decompress, openFiles } = await import('@varve/archive')
+        await using files = openFiles(payload)
         const { bytes } = await decompress(readFrom(context, meta))
         await context.long('assemble', 'tar', (call) =>
           writeTo(context, output, tarSplit().assemble(bytes, files, call)),

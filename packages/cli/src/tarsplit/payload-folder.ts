@@ -1,3 +1,0 @@
-export const payloadFolder = async (p: string): Promise<never> => {
-  throw new Error(p)
-}
