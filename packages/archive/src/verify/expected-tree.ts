@@ -57,10 +57,8 @@ export class ExpectedTree {
   }
 
   #set(path: string, expected: Expected, isDirectory: boolean): void {
-    const before = this.files.get(path)
-    const wasDirectory = before?.made?.type === 'directory'
-    // What was beneath a directory went with it.
-    if (wasDirectory && !isDirectory) this.#removeBeneath(path)
+    // If it was a directory, what was beneath went with it.
+    if (!isDirectory) this.#removeBeneath(path)
     this.files.delete(path)
     this.files.set(path, expected)
     this.#list(path)
