@@ -336,10 +336,12 @@ describe('what a killed process left', () => {
     expect(await bed.images.list()).toHaveLength(2)
   })
 
-  test('without its journal does not keep the store from opening', async () => {
+  test('without a sound journal does not keep the store from opening', async () => {
     await using bed = await openBed()
     const work = join(bed.root, 'varve/images/memory/work/dead')
     await mkdir(work, { recursive: true })
+    await mkdir(join(work, '../worse'))
+    await writeFile(join(work, '../worse/layers.json'), '{"stacks":[["../x"]]}')
     await bed.reopen()
     await expect(readFile(work)).rejects.toMatchObject({ code: 'ENOENT' })
     await rm(bed.root, { recursive: true, force: true })

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { rename, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DiffID, hexOf } from '@varve/core'
-import { ensureDirectory, readIfThere } from './files.ts'
+import { ensureDirectory, namesIn, readIfThere } from './files.ts'
 import type { ImageFiles, Work } from './image-files.ts'
 
 /** Size in bytes; undefined if it is not remembered. */
@@ -32,4 +32,13 @@ export async function rememberTarSize(
   await writeFile(temporary, String(size), { mode: 0o600 })
   await ensureDirectory(files.sys, files.paths.tarSizes)
   await rename(temporary, path)
+}
+
+/** Forgets the sizes of all other layers. */
+export async function keepTarSizes(files: ImageFiles, keep: ReadonlySet<DiffID>): Promise<void> {
+  const { tarSizes } = files.paths
+  const names = new Set([...keep].map(hexOf))
+  for (const name of await namesIn(tarSizes)) {
+    if (!names.has(name)) await rm(join(tarSizes, name), { force: true })
+  }
 }

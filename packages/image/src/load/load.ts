@@ -3,11 +3,11 @@ import type { ImageContext } from '../context.ts'
 import { recordsOf } from '../context.ts'
 import { describeImage, describeLayers, platformOf } from '../describe.ts'
 import { chainsOf } from '../disk/config-files.ts'
+import { toPlainTag } from '../manage/tagging.ts'
 import { formatPlatform, hostPlatform, parsePlatform, platformScore } from '../platform.ts'
 import { nameOfSource, openTree } from '../source/open-tree.ts'
 import { readSource } from '../source/read-source.ts'
 import type { SourceImage } from '../source/source-image.ts'
-import { toTag } from '../source/tags.ts'
 import type { LoadedImage, LoadOptions, Platform } from '../types.ts'
 import { LayerIntake } from './layer-intake.ts'
 import { publishImages } from './publish.ts'
@@ -21,7 +21,7 @@ export async function load(
 ): Promise<readonly LoadedImage[]> {
   const { signal } = options
   const asked = options.platform === undefined ? undefined : parsePlatform(options.platform)
-  const tags = options.tags?.map(toTag)
+  const tags = options.tags?.map(toPlainTag)
   await using work = await ctx.files.work()
   await using tree = await openTree(source, { scratch: () => work.scratch(), signal })
   const found = await readSource(tree, {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type ChainID, isDigest, type RemovedLayer } from '@varve/core'
+import { type ChainID, isDigest, LayerError, type RemovedLayer } from '@varve/core'
 import * as v from 'valibot'
 import { type ImageContext, neededChains, releaseChains } from '../context.ts'
 import { sweepBlobs } from '../disk/blobs.ts'
@@ -55,15 +55,31 @@ export async function recover(
 ): Promise<void> {
   await ctx.files.sweep(async (directories) => {
     for (const dir of directories) {
-      const bytes = await readIfThere(join(dir, JOURNAL))
-      if (!bytes) continue
-      const what = `the journal ${dir}`
-      const code = 'ERR_CORRUPT_METADATA'
-      const removed = await finishJournal(ctx, parseDocument(bytes, journalSchema, { what, code }))
-      for (const { chainID } of removed) onRecovered(`removed layer ${chainID} of no image`)
+      const journal = await readJournal(dir, onRecovered)
+      if (!journal) continue
+      for (const { chainID } of await finishJournal(ctx, journal)) {
+        onRecovered(`removed layer ${chainID} of no image`)
+      }
     }
     await sweepLeftovers(ctx)
   })
+}
+
+/** A damaged journal keeps no store from opening: its layers are left to `prune`. */
+async function readJournal(
+  dir: string,
+  onRecovered: (what: string) => void,
+): Promise<LayerJournal | undefined> {
+  const bytes = await readIfThere(join(dir, JOURNAL))
+  if (!bytes) return undefined
+  const what = `the journal in ${dir}`
+  try {
+    return parseDocument(bytes, journalSchema, { what, code: 'ERR_CORRUPT_METADATA' })
+  } catch (error) {
+    if (!LayerError.is(error)) throw error
+    onRecovered(error.message)
+    return undefined
+  }
 }
 
 /** Manifests and metadata of images that are not there, and blobs that nothing needs. */

@@ -3,6 +3,7 @@ import { allRecords, type ImageContext } from '../context.ts'
 import { sweepBlobs, unneededBlobs } from '../disk/blobs.ts'
 import { chainOf, chainsOf, readConfigs } from '../disk/config-files.ts'
 import type { TagTable } from '../disk/tag-table.ts'
+import { keepTarSizes } from '../disk/tar-sizes.ts'
 import type { ImageID, Pruned, PruneOptions, RemovedImages } from '../types.ts'
 import { deleteImages, namesOf } from './removal.ts'
 
@@ -20,7 +21,11 @@ export async function prune(ctx: ImageContext, options: PruneOptions = {}): Prom
       : await foretell(ctx, table, ids)
     const keep = await rootsWithout(ctx, new Set(ids))
     const layers = await store.gc({ keep, dryRun, ...(signal ? { signal } : {}) })
-    if (!dryRun) await sweepBlobs(files)
+    if (!dryRun) {
+      await sweepBlobs(files)
+      const configs = await readConfigs(files.paths)
+      await keepTarSizes(files, new Set(configs.flatMap(({ config }) => config.rootfs.diff_ids)))
+    }
     const known = new Set(removed.layers.map(({ chainID }) => chainID))
     const all = [...removed.layers, ...layers.filter(({ chainID }) => !known.has(chainID))]
     return {
