@@ -6,7 +6,8 @@ export const base: Options = {
   format: ['esm'],
   target: 'node22',
   platform: 'node',
-  dts: true,
+  // Schemas of internal modules have inferred types; `deno publish` sees to those of the public API.
+  dts: { compilerOptions: { isolatedDeclarations: false } },
   sourcemap: true,
   clean: true,
   treeshake: true,
