@@ -155,12 +155,14 @@ export class EntryApplier implements TarVisitor {
   }
 
   #whiteout(entry: TarEntry, path: string, base: string): void {
-    const { whiteouts, tree, root } = this.#context
+    const { whiteouts, tree } = this.#context
     const hidden = base.slice(WHITEOUT_PREFIX.length)
     if (hidden === '' || hidden === '.' || hidden === '..') {
       throw unsafe(this.name ?? path, 'it hides no name')
     }
-    const parent = root.directory(parentOf(path))?.path
+    // Under what is no directory there is nothing to hide: for a directory that became a file, umoci
+    // writes the file, and then a whiteout for each name that was in the directory.
+    const parent = tree.directoryAt(parentOf(path))
     if (base === OPAQUE_NAME) whiteouts.hideLower(tree, parent, entry)
     else whiteouts.hide(tree, parent, hidden, entry)
   }

@@ -87,12 +87,13 @@ export class LayerTree {
     for (const [payload, { path, name }] of this.#aliased) {
       if (this.#payloads.get(path) !== payload) continue
       const base = name.slice(name.lastIndexOf('/') + 1)
-      if (this.#find(parentOf(name)) === parentOf(path)) continue
+      if (this.directoryAt(parentOf(name)) === parentOf(path)) continue
       this.#aside?.takeLink(payload, this.root.open(parentOf(path)), base)
     }
   }
 
-  #find(path: string): string | undefined {
+  /** The directory that a path leads to, without symbolic links; undefined if it leads to none. */
+  directoryAt(path: string): string | undefined {
     try {
       return this.root.directory(path)?.path
     } catch (error) {
