@@ -150,7 +150,7 @@ async function proveSave(opened: OpenedStore, image: Image, work: string): Promi
   assertSame('layers of the saved image', again?.diffIDs.join(), image.diffIDs.join())
   await second.images.remove(image.id, { force: true })
   const manifest = image.manifest ? `manifest ${shortID(image.manifest)} and ` : ''
-  proven(`saved and loaded again: ${manifest}configuration ${shortID(image.id)} are the same`)
+  proven(`saved and loaded again: ${manifest}configuration ${shortID(image.id)} unchanged`)
 }
 
 async function proveClean({ store, images }: OpenedStore): Promise<void> {

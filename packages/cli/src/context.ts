@@ -111,6 +111,9 @@ function newStoreText({ root, driver }: OpenedStore): string {
   return `varve: made a new store in ${root} with the ${driver} driver${why}`
 }
 
+/** What is done sooner needs no line in a log. */
+const LOG_PATIENCE_MS = 1000
+
 async function chooseProgress(
   io: Io,
   note: (line: string) => void,
@@ -119,7 +122,7 @@ async function chooseProgress(
   if (silent) return SILENT
   // A terminal without a width, as some runners give, has no room for lines that change.
   const isLive = io.stderr.isTTY && io.stderr.columns > 0 && io.env.TERM !== 'dumb'
-  if (!isLive) return plainProgress(note)
+  if (!isLive) return plainProgress(note, LOG_PATIENCE_MS)
   return (await import('./terminal/live-progress.ts')).liveProgress(io.stderr)
 }
 

@@ -6,7 +6,7 @@ test('a log gets one line for each layer, when it is done', async () => {
   const progress = onlyPhase(
     'load',
     'layer',
-    plainProgress((line) => lines.push(line)),
+    plainProgress((line) => lines.push(line), 0),
   )
   const digest = `sha256:${'ab'.repeat(32)}`
   progress.onProgress({ phase: 'load', id: digest, done: 10 })
@@ -24,7 +24,7 @@ test('a log gets one line for each layer, when it is done', async () => {
 
 test('what failed is not reported as done', async () => {
   const lines: string[] = []
-  const progress = plainProgress((line) => lines.push(line))
+  const progress = plainProgress((line) => lines.push(line), 0)
   progress.onProgress({ phase: 'layer', id: '', done: 10 })
   await progress.end('failed')
   expect(lines).toEqual([])
@@ -37,4 +37,12 @@ test('a running layer shows bytes, share and rate, as far as they are known', ()
     '5.00 MB of 20.0 MB, 25%, 10.0 MB/s',
   )
   expect(runningText({ ...event, total: 0 }, 0)).toBe('5.00 MB')
+})
+
+test('what was quick needs no line in a log', async () => {
+  const lines: string[] = []
+  const progress = plainProgress((line) => lines.push(line), 60_000)
+  progress.onProgress({ phase: 'layer', id: '', done: 10 })
+  await progress.end('done')
+  expect(lines).toEqual([])
 })

@@ -11,11 +11,16 @@ export interface Progress {
 /** Progress that nobody sees. */
 export const SILENT: Progress = { onProgress: () => {}, end: async () => {} }
 
-/** One line for each thing when it is finished: for logs. */
-export function plainProgress(write: (line: string) => void): Progress {
+/**
+ * One line for each thing that took its time, when it is finished: for logs.
+ *
+ * @param patience milliseconds from which on something is worth a line
+ */
+export function plainProgress(write: (line: string) => void, patience: number): Progress {
   let current: { readonly key: string; readonly started: number; last: ProgressEvent } | undefined
   const finish = (): void => {
-    if (current) write(finishedText(current.last, performance.now() - current.started))
+    const ms = current ? performance.now() - current.started : 0
+    if (current && ms >= patience) write(finishedText(current.last, ms))
     current = undefined
   }
   return {
