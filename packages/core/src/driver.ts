@@ -116,7 +116,10 @@ export interface Driver extends AsyncDisposable {
   create(id: CacheID, options?: DriverCreateOptions): Promise<void>
   /** @throws LayerError `ERR_LAYER_NOT_FOUND` without the parent, `ERR_NOT_SUPPORTED` for an option */
   createReadWrite(id: CacheID, options?: DriverCreateReadWriteOptions): Promise<void>
-  /** Removes a layer, finished or not; without that id, nothing. */
+  /**
+   * Removes a layer, finished or not; without that id, nothing. At once it no longer `exists`, or,
+   * failing, is as whole as before; files that could not be deleted are left to `cleanup`.
+   */
   remove(id: CacheID, options?: CallOptions): Promise<void>
   exists(id: CacheID): Promise<boolean>
   /** Every layer, unfinished ones included, in no order. */

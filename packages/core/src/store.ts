@@ -154,9 +154,10 @@ export interface LayerStore extends AsyncDisposable {
   rwLayers(): AsyncIterable<MountRecord>
   /**
    * Gives a reference back; the last one removes the read-write layer and what only it needed. If
-   * that fails the reference is still good, so that it can be tried again.
+   * that fails the reference is still good, so that it can be tried again; except for
+   * `ERR_CLEANUP_FAILED`: the layer is gone then, and the next opening deletes what is left of it.
    *
-   * @throws LayerError `ERR_LAYER_NOT_RETAINED`, `ERR_MOUNT_IN_USE`
+   * @throws LayerError `ERR_LAYER_NOT_RETAINED`, `ERR_MOUNT_IN_USE`, `ERR_CLEANUP_FAILED`
    */
   releaseRW(layer: RWLayer): Promise<readonly RemovedLayer[]>
 

@@ -51,7 +51,12 @@ export class LayerIndex {
     this.#revision = undefined
   }
 
+  /** A layer was listed, on a parent that is loaded. */
   noteAdded(record: LayerRecord): void {
+    const below = record.parent && this.#layers.get(record.parent)
+    if (below || record.parent === undefined) {
+      this.#layers.set(record.chainID, onTopOf(below || undefined, record))
+    }
     const users = this.#users
     if (users && record.parent) users.set(record.parent, (users.get(record.parent) ?? 0) + 1)
     if (users && !users.has(record.chainID)) users.set(record.chainID, 0)
@@ -102,11 +107,7 @@ export class LayerIndex {
       next = record.parent
     }
     for (const record of missing.reverse()) {
-      below = {
-        record,
-        depth: (below?.depth ?? 0) + 1,
-        size: (below?.size ?? 0) + record.diffSize,
-      }
+      below = onTopOf(below, record)
       this.#layers.set(record.chainID, below)
     }
     return below
@@ -125,6 +126,14 @@ export class LayerIndex {
     for await (const mount of this.#metadata.mounts()) if (mount.parent) add(mount.parent, 1)
     this.#users = users
     return users
+  }
+}
+
+function onTopOf(below: LoadedLayer | undefined, record: LayerRecord): LoadedLayer {
+  return {
+    record,
+    depth: (below?.depth ?? 0) + 1,
+    size: (below?.size ?? 0) + record.diffSize,
   }
 }
 

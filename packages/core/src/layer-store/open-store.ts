@@ -10,7 +10,7 @@ import { KeyedMutex } from './keyed-mutex.ts'
 import { LayerIndex } from './layer-index.ts'
 import { acquireLayer, makeLayer } from './read-only-layer.ts'
 import { createRW, getRW, releaseRW, requireMount } from './read-write.ts'
-import { cleanup, finishInterrupted, syncAll, verifyUnsafe } from './recovery.ts'
+import { cleanup, recover, syncAll } from './recovery.ts'
 import { References } from './references.ts'
 import { register } from './register.ts'
 import { gc, release } from './release.ts'
@@ -70,8 +70,7 @@ export async function openStore(options: OpenStoreOptions): Promise<LayerStore> 
       if (closed) throw new LayerError('ERR_CLOSED', `${attempt}: the store is closed`)
     },
   }
-  for (const what of await finishInterrupted(ctx)) options.onRecovered?.(what)
-  for (const what of await verifyUnsafe(ctx)) options.onRecovered?.(what)
+  for (const what of await recover(ctx)) options.onRecovered?.(what)
 
   return {
     driver,

@@ -1,10 +1,11 @@
 import type { Driver } from '../driver.ts'
 import { cleanUp, LayerError, wrapError } from '../errors.ts'
 import { asCacheID, asMountName, type CacheID, newCacheID } from '../ids.ts'
-import type { MountRecord } from '../metadata.ts'
+import type { MountRecord, Removal, Transaction } from '../metadata.ts'
 import type { CreateRWOptions, RemovedLayer, RWLayer } from '../store.ts'
 import { callOptions } from '../streams.ts'
 import type { StoreContext } from './context.ts'
+import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { type AcquiredLayer, acquireLayer } from './read-only-layer.ts'
 import { makeRWLayer, mountKey, stateOf } from './read-write-layer.ts'
 import { notRetained } from './references.ts'
@@ -36,11 +37,18 @@ async function make(
   parent: AcquiredLayer | undefined,
   options: CreateRWOptions,
 ): Promise<RWLayer> {
-  const { driver, metadata } = ctx
+  const { driver } = ctx
   const mountID = newCacheID()
   const initID = options.init && asCacheID(`${mountID}-init`)
   const ids = initID ? [mountID, initID] : [mountID]
-  const tx = await metadata.begin(ids, callOptions(options))
+  const record: MountRecord = {
+    name,
+    mountID,
+    ...(initID ? { initID } : {}),
+    ...(parent ? { parent: parent.record.chainID } : {}),
+  }
+  const tx = await beginChange(ctx, ids, options, attempt)
+  let outcome: Outcome
   try {
     if (initID) await makeInitLayer(driver, initID, parent?.record.cacheID, options)
     const beneath = initID ?? parent?.record.cacheID
@@ -51,30 +59,37 @@ async function make(
       ...(options.storageOptions ? { storageOptions: options.storageOptions } : {}),
     })
     await driver.sync(ids)
-    const record: MountRecord = {
-      name,
-      mountID,
-      ...(initID ? { initID } : {}),
-      ...(parent ? { parent: parent.record.chainID } : {}),
-    }
     await tx.stageMount(record)
-    const layer = await metadata.lock('exclusive', async () => {
-      const published = await ctx.index.change(
-        () => tx.publish(),
-        (done) => done && ctx.index.noteUsed(record.parent),
-      )
-      if (!published) throw nameConflict(name, attempt)
-      return makeRWLayer(ctx, record, await ctx.mountRefs.take(mountKey(record)))
-    })
-    await tx[Symbol.asyncDispose]()
-    return layer
+    outcome = await publish(ctx, tx, record, attempt)
   } catch (error) {
-    throw await cleanUp(
-      wrapError(error, attempt),
-      ...ids.map((id) => () => driver.remove(id)),
-      () => tx[Symbol.asyncDispose](),
-    )
+    outcome = { published: false, error }
   }
+  await settle(ctx, tx, ids, outcome, attempt)
+  return outcome.layer as RWLayer
+}
+
+type Outcome = PublishOutcome & { readonly layer?: RWLayer }
+
+async function publish(
+  ctx: StoreContext,
+  tx: Transaction,
+  record: MountRecord,
+  attempt: string,
+): Promise<Outcome> {
+  const { metadata, index } = ctx
+  const { name } = record
+  return await metadata.lock('exclusive', async () => {
+    const staged = {
+      isListed: async () => (await metadata.mount(name))?.mountID === record.mountID,
+      retire: () => metadata.retireMount(name),
+    }
+    const outcome = await publishStaged(ctx, tx, staged, () => index.noteUsed(record.parent))
+    if (!outcome.published) return { error: nameConflict(name, attempt), ...outcome }
+    return {
+      ...outcome,
+      layer: makeRWLayer(ctx, record, await ctx.mountRefs.take(mountKey(record))),
+    }
+  })
 }
 
 async function makeInitLayer(
@@ -129,7 +144,12 @@ export async function releaseRW(
       return []
     }
     if (state.mounted > 0) throw inUse(attempt, 'it is mounted')
-    await remove(ctx, layer, attempt)
+    try {
+      await remove(ctx, layer, attempt)
+    } catch (error) {
+      if (LayerError.is(error, 'ERR_CLEANUP_FAILED')) await ctx.mountRefs.drop(key, state.token)
+      throw error
+    }
     await ctx.mountRefs.drop(key, state.token)
     const retired = await ctx.metadata.lock('exclusive', async () => {
       await ctx.index.refresh()
@@ -153,16 +173,29 @@ async function remove(ctx: StoreContext, layer: RWLayer, attempt: string): Promi
   try {
     for (const id of removal.cacheIDs) await ctx.driver.remove(id)
   } catch (error) {
-    throw await cleanUp(wrapError(error, attempt), () =>
-      ctx.metadata.lock('exclusive', () =>
-        ctx.index.change(
-          () => removal.undo(),
-          () => ctx.index.noteUsed(layer.parent),
-        ),
-      ),
-    )
+    // Half deleted it must not be listed again; then the next opening deletes the rest.
+    if (!(await ctx.driver.exists(layer.mountID))) throw notCleared(error, attempt, layer.name)
+    throw await cleanUp(wrapError(error, attempt), () => undoRemoval(ctx, removal, layer))
   }
   await removal.finish()
+}
+
+async function undoRemoval(ctx: StoreContext, removal: Removal, layer: RWLayer): Promise<void> {
+  await ctx.metadata.lock('exclusive', () =>
+    ctx.index.change(
+      () => removal.undo(),
+      () => ctx.index.noteUsed(layer.parent),
+    ),
+  )
+}
+
+/** The layer is gone; some of its files are not. */
+function notCleared(cause: unknown, attempt: string, name: string): LayerError {
+  return new LayerError(
+    'ERR_CLEANUP_FAILED',
+    `${attempt}: it is removed, but its files could not be deleted`,
+    { cause, data: { name }, hint: 'They are deleted when the store is next opened' },
+  )
 }
 
 function nameConflict(name: string, attempt: string): LayerError {

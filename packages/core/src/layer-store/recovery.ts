@@ -10,7 +10,7 @@ import { layerTar } from './tar-stream.ts'
  *
  * @returns what was done, for people
  */
-export async function finishInterrupted(ctx: StoreContext): Promise<readonly string[]> {
+async function finishInterrupted(ctx: StoreContext): Promise<readonly string[]> {
   return await ctx.metadata.lock('exclusive', async () => {
     const done: string[] = []
     for (const pending of await ctx.metadata.interrupted()) {
@@ -24,12 +24,28 @@ export async function finishInterrupted(ctx: StoreContext): Promise<readonly str
 }
 
 /**
+ * What every opening does first: finishes what dead processes left, and lets the driver clear away
+ * what they had set aside.
+ *
+ * @returns what was done, for people
+ */
+export async function recover(ctx: StoreContext): Promise<readonly string[]> {
+  const finished = await finishInterrupted(ctx)
+  const cleared = await ctx.driver.cleanup()
+  return [
+    ...finished,
+    ...cleared.map((what) => `cleared away ${what}`),
+    ...(await verifyUnsafe(ctx)),
+  ]
+}
+
+/**
  * Reads every layer that was published without being put on stable storage before the machine
  * restarted: a whole one is made safe, a broken one set aside.
  *
  * @returns what was done, for people
  */
-export async function verifyUnsafe(ctx: StoreContext): Promise<readonly string[]> {
+async function verifyUnsafe(ctx: StoreContext): Promise<readonly string[]> {
   const done: string[] = []
   for (const id of await ctx.metadata.unverified()) {
     const broken = await whyBroken(ctx, id)
@@ -116,6 +132,6 @@ export async function cleanup(ctx: StoreContext): Promise<readonly string[]> {
     await ctx.driver.remove(id)
     done.push(`removed driver layer ${id}, which nothing referred to`)
   }
-  done.push(...(await ctx.driver.cleanup()))
+  for (const what of await ctx.driver.cleanup()) done.push(`cleared away ${what}`)
   return done
 }

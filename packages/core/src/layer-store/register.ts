@@ -1,9 +1,10 @@
-import { cleanUp, LayerError, wrapError } from '../errors.ts'
+import { LayerError } from '../errors.ts'
 import { asChainID, asDiffID, type CacheID, chainIDOf, newCacheID } from '../ids.ts'
 import type { LayerRecord, Transaction } from '../metadata.ts'
 import type { Layer, RegisterOptions } from '../store.ts'
 import { type ByteSource, callOptions, checkAborted } from '../streams.ts'
-import type { LoadedLayer, StoreContext } from './context.ts'
+import type { StoreContext } from './context.ts'
+import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { acquireLayer, makeLayer } from './read-only-layer.ts'
 import { DigestingSource, wrongDigest } from './tar-stream.ts'
 
@@ -28,24 +29,22 @@ export async function register(
   try {
     if (parent) assertDepth(parent.depth)
     const cacheID = newCacheID()
-    const tx = await ctx.metadata.begin([cacheID], options)
+    const tx = await beginChange(ctx, [cacheID], options, ATTEMPT)
+    let outcome: Outcome
     try {
       const staged = await fill(ctx, tx, cacheID, parent?.record, tar, options)
-      const { layer, published } = await publish(ctx, tx, staged)
-      if (!published) await ctx.driver.remove(cacheID)
-      await tx[Symbol.asyncDispose]()
-      return layer
+      outcome = await publish(ctx, tx, staged)
     } catch (error) {
-      throw await cleanUp(
-        wrapError(error, ATTEMPT),
-        () => ctx.driver.remove(cacheID),
-        () => tx[Symbol.asyncDispose](),
-      )
+      outcome = { published: false, error }
     }
+    await settle(ctx, tx, [cacheID], outcome, ATTEMPT)
+    return outcome.layer as Layer
   } finally {
     await parent?.drop()
   }
 }
+
+type Outcome = PublishOutcome & { readonly layer?: Layer }
 
 /** Makes the driver's layer from the tar and stages its metadata. */
 async function fill(
@@ -116,19 +115,24 @@ async function drain(bytes: AsyncGenerator<Uint8Array>): Promise<void> {
 }
 
 /** Lists the staged layer, or finds the one that another registration listed first. */
-async function publish(
-  ctx: StoreContext,
-  tx: Transaction,
-  staged: LayerRecord,
-): Promise<{ layer: Layer; published: boolean }> {
-  return await ctx.metadata.lock('exclusive', async () => {
-    const published = await ctx.index.change(
-      () => tx.publish(),
-      (done) => done && ctx.index.noteAdded(staged),
-    )
-    const loaded: LoadedLayer = await ctx.index.load(staged.chainID, ATTEMPT)
-    const token = await ctx.layerRefs.take(staged.chainID)
-    return { layer: makeLayer(ctx, loaded, token), published }
+async function publish(ctx: StoreContext, tx: Transaction, record: LayerRecord): Promise<Outcome> {
+  const { metadata, index } = ctx
+  const id = record.chainID
+  return await metadata.lock('exclusive', async () => {
+    const staged = {
+      isListed: async () => (await metadata.layer(id))?.cacheID === record.cacheID,
+      retire: () => metadata.retire([id]),
+    }
+    await index.refresh()
+    if (record.parent) await index.load(record.parent, ATTEMPT)
+    // Taken before, so that nothing can fail between the publication and the caller's reference.
+    const token = await ctx.layerRefs.take(id)
+    const result = await publishStaged(ctx, tx, staged, () => index.noteAdded(record))
+    if (result.error === undefined) {
+      return { ...result, layer: makeLayer(ctx, await index.load(id, ATTEMPT), token) }
+    }
+    await ctx.layerRefs.drop(id, token)
+    return result
   })
 }
 

@@ -1,0 +1,74 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, expect, test } from 'vitest'
+import { buildInjector, type Outcome, tryFaults } from '../../fault/harness.ts'
+import { openRealStore } from '../stack.ts'
+import { prepare } from './operation.ts'
+
+const script = fileURLToPath(new URL('operation.ts', import.meta.url))
+const injector = buildInjector()
+afterAll(() => injector?.[Symbol.dispose]())
+
+/** What is listed, in words: depths of layers and names of read-write layers. */
+type State = string
+
+/** For each operation, what may be listed after it failed, and what must be after it was done. */
+const CASES: Readonly<Record<string, { before: readonly State[]; after: State }>> = {
+  register: { before: ['1 2 old'], after: '1 2 2 old' },
+  createRW: { before: ['1 2 old'], after: '1 2 new old' },
+  release: { before: ['1 2 old'], after: '1 old' },
+  // Layer 1 is still needed by layer 2.
+  releaseRW: { before: ['1 2 old'], after: '1 2' },
+  commit: { before: ['1 2 old'], after: '1 2 2 old' },
+  gc: { before: ['1 2 old'], after: '1 old' },
+  cleanup: { before: ['1 2 old'], after: '1 2 old' },
+}
+
+async function stateOf(root: string): Promise<State> {
+  await using store = await openRealStore(root)
+  expect(await Array.fromAsync(store.check({ full: true }))).toEqual([])
+  expect(await store.cleanup()).toEqual([])
+  const words: string[] = []
+  for (const { chainID } of await Array.fromAsync(store.layers())) {
+    await using layer = await store.get(chainID)
+    words.push(String(layer.depth))
+  }
+  for await (const { name } of store.rwLayers()) words.push(name)
+  const driverLayers = await Array.fromAsync(store.driver.list())
+  const inits = driverLayers.filter((id) => id.endsWith('-init'))
+  expect(driverLayers.length - inits.length).toBe(words.length)
+  return words.sort().join(' ')
+}
+
+/** Nothing of a dead process is left beside the layers. */
+function assertSwept(root: string): void {
+  for (const place of ['image/vfs/layerdb/tmp', 'vfs/aside', 'vfs/removing']) {
+    const path = join(root, place)
+    expect(existsSync(path) ? readdirSync(path) : [], place).toEqual([])
+  }
+}
+
+for (const [name, { before, after }] of Object.entries(CASES)) {
+  test.skipIf(!injector)(
+    `${name}, killed or failing at any of its calls, is done or was never begun (needs gcc)`,
+    async () => {
+      if (!injector) throw new Error('unreachable')
+      const report = await tryFaults(injector, {
+        name,
+        script,
+        args: [name],
+        prepare,
+        async oracle(dir: string, outcome: Outcome) {
+          const state = await stateOf(dir)
+          assertSwept(dir)
+          if (outcome.acknowledged.includes('done')) expect(state).toBe(after)
+          else expect([...before, after]).toContain(state)
+        },
+      })
+      expect(report.failures.slice(0, 3)).toEqual([])
+      expect(report.tried).toBeGreaterThan(0)
+    },
+    600_000,
+  )
+}
