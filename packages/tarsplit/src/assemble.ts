@@ -1,5 +1,6 @@
 import type { ByteSource, CallOptions, FileGetter } from '@varve/core'
-import { type Crc64, crc64 } from './crc64.ts'
+import type { LayerError } from '@varve/core/errors'
+import { crc64 } from './crc64.ts'
 import { checkSignal, corruptPayload } from './faults.ts'
 import { type FileItem, RecordReader } from './record-reader.ts'
 
@@ -17,7 +18,7 @@ export async function* assemble(
   const reader = new RecordReader()
   const output = new Output()
   const header = new LastBlock()
-  const crc = crc64()
+  const payload = new PayloadCheck()
   let done = 0
   for await (const text of record) {
     checkSignal(options.signal, 'Cannot assemble tar')
@@ -28,10 +29,13 @@ export async function* assemble(
         done += item.bytes.length
         for (const chunk of output.add(item.bytes)) yield chunk
       } else if (hasPayload(item, header)) {
-        for await (const bytes of checkedPayload(item, files, crc)) {
+        payload.begin(item)
+        for await (const bytes of files.open(item.name, payload.size)) {
+          payload.take(bytes)
           done += bytes.length
           for (const chunk of output.add(bytes)) yield chunk
         }
+        payload.end()
       }
     }
     options.onProgress?.({ phase: 'assemble', id: 'tar', done })
@@ -40,27 +44,43 @@ export async function* assemble(
   for (const chunk of output.rest()) yield chunk
 }
 
-/** A file's bytes, which come with an error at their end if they are not those of the record. */
-async function* checkedPayload(
-  item: FileItem,
-  files: FileGetter,
-  crc: Crc64,
-): AsyncGenerator<Uint8Array> {
-  const size = Number(item.size)
-  let left = size
-  crc.reset()
-  for await (const bytes of files.open(item.name, size)) {
-    left -= bytes.length
-    if (left < 0) throw corruptPayload(item.name, `is longer than the ${size} bytes it had`)
-    crc.update(bytes)
-    yield bytes
+/** Compares payloads with what the record says of them. */
+class PayloadCheck {
+  size = 0
+  #item: FileItem | undefined
+  #left = 0
+  readonly #crc = crc64()
+
+  begin(item: FileItem): void {
+    this.#item = item
+    this.size = Number(item.size)
+    this.#left = this.size
+    this.#crc.reset()
   }
-  if (left > 0) throw corruptPayload(item.name, `is ${left} bytes shorter than the ${size} it had`)
-  const sum = crc.digest()
-  if (!item.checksum?.every((byte, i) => byte === sum[i])) {
-    throw corruptPayload(item.name, 'has other content than when it was recorded')
+
+  /** Sees some of the payload, before it is passed on. @throws LayerError `ERR_CORRUPT_LAYER` */
+  take(bytes: Uint8Array): void {
+    this.#left -= bytes.length
+    if (this.#left < 0) throw this.#corrupt(`is longer than the ${this.size} bytes it had`)
+    this.#crc.update(bytes)
+  }
+
+  /** @throws LayerError `ERR_CORRUPT_LAYER` */
+  end(): void {
+    if (this.#left > 0) {
+      throw this.#corrupt(`is ${this.#left} bytes shorter than the ${this.size} it had`)
+    }
+    if (!this.#crc.matches(this.#item?.checksum ?? NOTHING)) {
+      throw this.#corrupt('has other content than when it was recorded')
+    }
+  }
+
+  #corrupt(why: string): LayerError {
+    return corruptPayload(this.#item?.name ?? NOTHING, why)
   }
 }
+
+const NOTHING = new Uint8Array(0)
 
 /**
  * Whether a payload follows. Go's packer writes the size that a header claims also for links,

@@ -123,9 +123,11 @@ export class Base64Decoder {
   }
 }
 
-/** All of a base64 text, or undefined if it is none. */
-export function decodeBase64(text: Uint8Array): Uint8Array | undefined {
-  const decoder = new Base64Decoder()
+/** All of a base64 text, or undefined if it is none. @param decoder one that is idle, to use */
+export function decodeBase64(
+  text: Uint8Array,
+  decoder: Base64Decoder = new Base64Decoder(),
+): Uint8Array | undefined {
   const bytes = new Uint8Array(Math.ceil(text.length / 4) * 3 + 3)
   const end = decoder.decode(text, 0, text.length, bytes, 0)
   return end >= 0 && decoder.finish() ? bytes.subarray(0, end) : undefined

@@ -13,6 +13,8 @@ export interface Crc64 {
   update(bytes: Uint8Array): void
   /** The checksum of all that was given since the last `reset`: 8 bytes, big-endian. */
   digest(): Uint8Array
+  /** Whether that is {@link digest}. */
+  matches(checksum: Uint8Array): boolean
   reset(): void
 }
 
@@ -71,6 +73,15 @@ class RunningCrc implements Crc64 {
     view.setInt32(0, ~this.#high)
     view.setInt32(4, ~this.#low)
     return bytes
+  }
+
+  matches(checksum: Uint8Array): boolean {
+    let same = checksum.length === 8
+    for (let i = 0; i < 8; i++) {
+      const half = i < 4 ? this.#high : this.#low
+      same &&= checksum[i] === ((~half >>> (24 - 8 * (i & 3))) & 0xff)
+    }
+    return same
   }
 
   reset(): void {

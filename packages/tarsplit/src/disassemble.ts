@@ -19,7 +19,7 @@ export async function* disassemble(
   const pass = async (buffers: readonly Uint8Array[]): Promise<void> => {
     for (const buffer of buffers) {
       const wait = sink.write(buffer)
-      if (wait) await wait
+      if (wait !== undefined) await wait
     }
   }
   let done = 0

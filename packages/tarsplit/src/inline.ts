@@ -46,8 +46,7 @@ async function* payload(
     writer.segment(bytes)
     yield* writer.take()
   }
-  const sum = crc.digest()
-  if (length !== item.size || !item.checksum?.every((byte, i) => byte === sum[i])) {
+  if (length !== item.size || !item.checksum || !crc.matches(item.checksum)) {
     throw corruptPayload(item.name, 'was set aside with other content than was recorded')
   }
 }

@@ -48,10 +48,34 @@ export function endOfValue(text: Uint8Array, at: number, end: number): number {
 
 /** The content of a string in UTF-8, without its escapes. @throws LayerError `ERR_CORRUPT_RECORD` */
 export function stringContent(content: Uint8Array): Uint8Array {
+  if (isPlain(content)) return content.slice()
   if (!isUtf8(content)) throw corruptRecord('a string is no UTF-8')
-  if (content.every((byte) => byte >= 0x20 && byte !== BACKSLASH)) return content.slice()
   const text = parseJson(`"${new TextDecoder('utf-8', { ignoreBOM: true }).decode(content)}"`)
   return new TextEncoder().encode(String(text))
+}
+
+/** Whether a string is ASCII and holds no escape, nor what needs one. */
+export function isPlain(content: Uint8Array): boolean {
+  for (let i = 0; i < content.length; i++) {
+    const byte = content[i] as number
+    if (byte < 0x20 || byte >= 0x80 || byte === BACKSLASH) return false
+  }
+  return true
+}
+
+/** An integer of at most 19 digits, or undefined. */
+export function parseInteger(text: Uint8Array): bigint | undefined {
+  const start = text[0] === 0x2d ? 1 : 0
+  const digits = text.length - start
+  if (digits < 1 || digits > 19 || (text[start] === 0x30 && digits > 1)) return undefined
+  let value = 0
+  for (let i = start; i < text.length; i++) {
+    const digit = (text[i] as number) - 0x30
+    if (digit < 0 || digit > 9) return undefined
+    value = value * 10 + digit
+  }
+  if (digits > 15) return BigInt(new TextDecoder().decode(text))
+  return BigInt(start === 1 ? -value : value)
 }
 
 /** `JSON.parse`. @throws LayerError `ERR_CORRUPT_RECORD` */

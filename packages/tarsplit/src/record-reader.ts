@@ -4,7 +4,9 @@ import { corruptRecord } from './faults.ts'
 import {
   closingQuote,
   endOfValue,
+  isPlain,
   MORE,
+  parseInteger,
   parseJson,
   skipSpace,
   stringContent,
@@ -43,10 +45,12 @@ interface Fields {
   streamed: boolean
 }
 
+const NOTHING = new Uint8Array(0)
+
 const newFields = (): Fields => ({
   type: undefined,
-  name: new Uint8Array(0),
-  nameRaw: new Uint8Array(0),
+  name: NOTHING,
+  nameRaw: NOTHING,
   size: 0n,
   payload: undefined,
   streamed: false,
@@ -170,8 +174,8 @@ export class RecordReader {
     if (colon === MORE) return 'more'
     const from = skipSpace(text, colon, end)
     if (from === end) return 'more'
-    const key = decode(stringContent(text.subarray(keyFrom, keyEnd))).toUpperCase()
-    if (key === 'PAYLOAD' && this.#fields.type === 2n && text[from] === 0x22) {
+    const key = keyOf(text.subarray(keyFrom, keyEnd))
+    if (key === 'payload' && this.#fields.type === 2n && text[from] === 0x22) {
       this.#startSegment(from + 1)
       return 'next'
     }
@@ -190,21 +194,21 @@ export class RecordReader {
     return at + 1
   }
 
-  #set(key: string, value: Uint8Array): void {
+  #set(key: Key | undefined, value: Uint8Array): void {
     const fields = this.#fields
     const isNull = value.length === 4 && value[0] === 0x6e
-    if (key === 'TYPE') {
+    if (key === 'type') {
       fields.type = isNull ? fields.type : this.#integer(value)
-    } else if (key === 'NAME') {
+    } else if (key === 'name') {
       if (!isNull) fields.name = this.#string(value)
-    } else if (key === 'NAME_RAW') {
+    } else if (key === 'name_raw') {
       fields.nameRaw = isNull ? NOTHING : this.#base64(value)
-    } else if (key === 'SIZE') {
+    } else if (key === 'size') {
       fields.size = isNull ? fields.size : this.#integer(value)
-    } else if (key === 'PAYLOAD') {
+    } else if (key === 'payload') {
       if (fields.streamed) throw this.#corrupt('has two payloads')
       fields.payload = isNull ? null : this.#base64(value)
-    } else if (key === 'POSITION') {
+    } else if (key === 'position') {
       if (!isNull) this.#integer(value)
     } else {
       parseJson(decode(value))
@@ -212,9 +216,9 @@ export class RecordReader {
   }
 
   #integer(value: Uint8Array): bigint {
-    const text = decode(value)
-    if (!/^-?(0|[1-9][0-9]{0,18})$/.test(text)) throw this.#corrupt('holds a malformed number')
-    return BigInt(text)
+    const integer = parseInteger(value)
+    if (integer === undefined) throw this.#corrupt('holds a malformed number')
+    return integer
   }
 
   #string(value: Uint8Array): Uint8Array {
@@ -223,7 +227,8 @@ export class RecordReader {
   }
 
   #base64(value: Uint8Array): Uint8Array {
-    const bytes = decodeBase64(this.#string(value))
+    const isBare = value[0] === 0x22 && isPlain(value)
+    const bytes = decodeBase64(isBare ? value.subarray(1, -1) : this.#string(value), this.#decoder)
     if (!bytes) throw this.#corrupt('holds malformed base64')
     return bytes
   }
@@ -295,7 +300,26 @@ export class RecordReader {
   }
 }
 
-const NOTHING = new Uint8Array(0)
+/** The keys of tar-split's `storage.Entry`. */
+const KEYS = ['type', 'name', 'name_raw', 'size', 'payload', 'position'] as const
+type Key = (typeof KEYS)[number]
+
+/** Which key that is, in any case: `encoding/json` even takes `ſize` for `size`. */
+function keyOf(text: Uint8Array): Key | undefined {
+  if (isPlain(text)) return KEYS.find((key) => isKey(text, key))
+  const folded = decode(stringContent(text)).toUpperCase()
+  return KEYS.find((key) => key.toUpperCase() === folded)
+}
+
+function isKey(text: Uint8Array, key: Key): boolean {
+  if (text.length !== key.length) return false
+  for (let i = 0; i < key.length; i++) {
+    const char = key.charCodeAt(i)
+    const byte = text[i] as number
+    if (byte !== char && (char < 0x61 || byte !== char - 0x20)) return false
+  }
+  return true
+}
 
 function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes)
