@@ -101,8 +101,17 @@ export function nodeCalls(places: Places): FileCalls {
       return fs.openSync(place(dirfd, name), flags, mode)
     },
     close: (fd) => (places.isDirectory(fd) ? places.closeDirectory(fd) : fs.closeSync(fd)),
-    mkdirIfNone: (dirfd, name, mode) =>
-      unless('EEXIST', () => fs.mkdirSync(place(dirfd, name), { mode })),
+    mkdirIfNone(dirfd, name, mode) {
+      const path = place(dirfd, name)
+      try {
+        fs.mkdirSync(path, { mode })
+        return true
+      } catch (error) {
+        // Not by its code: Deno fails to build this error for a path that is a Buffer.
+        if (fs.lstatSync(path, { throwIfNoEntry: false })) return false
+        throw error
+      }
+    },
     mknodat: () => {
       throw failure('ENOSYS', 'mknod')
     },

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
 import { type AppliedLayer, type ApplyOptions, applyLayer, type Resolver } from '@varve/archive'
-import { openSys } from '@varve/sys'
+import { AT, openSys } from '@varve/sys'
 import { onTestFinished, test } from 'vitest'
 import { type Made, makeTar } from './make-tar.ts'
 
@@ -106,4 +106,21 @@ export async function codeOf(promise: Promise<unknown>): Promise<string> {
 /** Mode without the type. */
 export function modeOf(path: string): number {
   return fs.lstatSync(path).mode & 0o7777
+}
+
+/** Runs with another file mode mask; workers of Bun may not call `process.umask`. */
+export async function withUmask(mask: number, run: () => Promise<void>): Promise<void> {
+  const set = (value: number) => sys.native?.umask(value) ?? process.umask(value)
+  const before = set(mask)
+  try {
+    await run()
+  } finally {
+    set(before)
+  }
+}
+
+/** Times as the system has them; not every runtime's `node:fs` tells them exactly. */
+export function timesNs(path: string): { readonly atimeNs: bigint; readonly mtimeNs: bigint } {
+  const stat = sys.native?.statIfAny(AT.FDCWD, Buffer.from(path))
+  return stat ?? fs.lstatSync(path, { bigint: true })
 }
