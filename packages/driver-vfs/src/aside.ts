@@ -29,7 +29,12 @@ export async function openAside(parent: string, sys: Sys, remove: RemoveTree): P
     return {
       path: files,
       async [Symbol.asyncDispose]() {
-        lock[Symbol.dispose]()
+        try {
+          // Nobody else shall begin to delete the same files.
+          await remove(files)
+        } finally {
+          lock[Symbol.dispose]()
+        }
         await remove(path)
       },
     }

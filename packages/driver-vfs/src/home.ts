@@ -11,19 +11,15 @@ import { type CacheID, isCacheID } from '@varve/core'
  * <root>/            0710, or 0700 for an ordinary user
  *   dir/             the same
  *     <id>/          a layer: its whole file system
- *   removing/<id>/   0700, a layer that is being deleted
- *   aside/<random>/  0700, files of a living process that belong to no layer; see aside.ts
+ *   aside/<random>/  0700, what belongs to no layer, or is being deleted; see aside.ts
  * ```
  */
 export interface Home {
   readonly root: string
   readonly layers: string
-  readonly removing: string
   readonly aside: string
   /** Where a layer is. */
   layer(id: CacheID): string
-  /** Where it is while it is deleted. */
-  removed(id: CacheID): string
 }
 
 /**
@@ -37,10 +33,8 @@ export async function openHome(root: string): Promise<Home> {
   const home: Home = {
     root,
     layers: join(root, 'dir'),
-    removing: join(root, 'removing'),
     aside: join(root, 'aside'),
     layer: (id) => join(root, 'dir', id),
-    removed: (id) => join(root, 'removing', id),
   }
   if (await makeDirectory(root, true)) await chmod(root, PRIVATE)
   await makeDirectory(home.layers, false)

@@ -1,4 +1,5 @@
 import { chmod, mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import {
   applyLayer,
   changesBetween,
@@ -94,19 +95,18 @@ export class VfsDriver implements Driver {
   }
 
   /**
-   * A layer is first renamed, so that one half deleted is never taken for a layer; `remove` of the
-   * same id, and `cleanup`, go on where a killed process stopped.
+   * A layer is first renamed into a directory of this process, so that one half deleted is never
+   * taken for a layer; what a killed process left there is deleted by `cleanup`.
    */
   async remove(id: CacheID, options: CallOptions = {}): Promise<void> {
-    const { removing, removed, layer } = this.#home
-    asCacheID(id)
+    const path = this.#home.layer(asCacheID(id))
     try {
-      await this.#trees.remove(removed(id), options)
-      if (!(await isThere(layer(id)))) return
-      await refuseMounted(layer(id))
-      await mkdir(removing, { recursive: true, mode: 0o700 })
-      await rename(layer(id), removed(id))
-      await this.#trees.remove(removed(id), options)
+      if (!(await isThere(path))) return
+      await refuseMounted(path)
+      await using aside = await this.#openAside()
+      const removed = join(aside.path, id)
+      await rename(path, removed)
+      await this.#trees.remove(removed, options)
     } catch (error) {
       throw wrapError(error, `Cannot remove layer ${id}`, { id })
     }
@@ -198,16 +198,10 @@ export class VfsDriver implements Driver {
   }
 
   async cleanup(): Promise<readonly string[]> {
-    const { removing, removed, aside } = this.#home
-    const done: string[] = []
+    const { aside } = this.#home
     try {
-      for (const id of await layersIn(removing)) {
-        await this.#trees.remove(removed(id))
-        done.push(`half-removed layer ${id}`)
-      }
       const swept = await sweepAside(aside, this.#sys, (path) => this.#trees.remove(path))
-      if (swept > 0) done.push(`files that ${swept} interrupted calls had set aside`)
-      return done
+      return swept === 0 ? [] : [`files that ${swept} interrupted calls had set aside`]
     } catch (error) {
       throw wrapError(error, `Cannot clean up ${this.#home.root}`)
     }

@@ -43,7 +43,7 @@ async function stateOf(root: string): Promise<State> {
 
 /** Nothing of a dead process is left beside the layers. */
 function assertSwept(root: string): void {
-  for (const place of ['image/vfs/layerdb/tmp', 'vfs/aside', 'vfs/removing']) {
+  for (const place of ['image/vfs/layerdb/tmp', 'vfs/aside']) {
     const path = join(root, place)
     expect(existsSync(path) ? readdirSync(path) : [], place).toEqual([])
   }
