@@ -25,6 +25,9 @@ async function topDirectory(varve: Varve, image: string): Promise<string> {
   return join(varve.root, 'vfs/dir', id)
 }
 
+/** Docker leaves the root directory's own metadata as it is; varve applies what the layer says. */
+const withoutRoot = (tree: readonly string[]) => tree.filter((line) => !line.startsWith('. '))
+
 describe('a data root that dockerd wrote', () => {
   const docker = varveOn(at('theirs/data'), '--docker')
   beforeAll(async () => {
@@ -52,7 +55,7 @@ describe('a data root that dockerd wrote', () => {
     await varve.load(dockerArchive)
     for (const tag of DOCKER_TAGS) {
       const [ours, theirs] = [await topDirectory(varve, tag), await topDirectory(docker, tag)]
-      expect(await treeOf(ours), tag).toEqual(await treeOf(theirs))
+      expect(withoutRoot(await treeOf(ours)), tag).toEqual(withoutRoot(await treeOf(theirs)))
     }
   })
 })
@@ -72,11 +75,13 @@ describe('a data root that varve wrote', () => {
           expect(JSON.parse(seenLayers)).toEqual(diffIDs)
         }
       }
-      await docker('save', '-o', at('saved.tar'), ...DOCKER_TAGS)
+      // One by one: skopeo 1.9 cannot read what docker save writes for layers that images share.
       for (const tag of DOCKER_TAGS) {
+        await docker('save', '-o', at('saved.tar'), tag)
         const original = await skopeo.inspect(`docker-archive:${dockerArchive}:${tag}`)
         const saved = await skopeo.inspect(`docker-archive:${at('saved.tar')}:${tag}`)
         expect(saved.diffIDs).toEqual(original.diffIDs)
+        // Reads every layer and compares its digest.
         await skopeo.copy(`docker-archive:${at('saved.tar')}:${tag}`, `dir:${at('dir')}`)
         await rm(at('dir'), { recursive: true })
       }

@@ -20,8 +20,9 @@ export function run(
   return new Promise((resolve, reject) => {
     execFile(command, args, { ...rest, maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
       if (error && !(typeof error.code === 'number' && allow.includes(error.code))) {
-        const why = [stderr, stdout, error.message].find((text) => text.trim() !== '')
-        reject(new Error(`${command} ${args.join(' ')}: ${why?.trim()}`, { cause: error }))
+        const why = [stderr.trim(), stdout.trim().slice(0, 4000)].filter((text) => text !== '')
+        const said = why.join('\n') || error.message
+        reject(new Error(`${command} ${args.join(' ')}: ${said}`, { cause: error }))
       } else resolve(stdout)
     })
   })
