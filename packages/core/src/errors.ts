@@ -118,8 +118,8 @@ const CODE_OF_ERRNO: Readonly<Record<string, ErrorCode>> = {
   EROFS: 'ERR_PERMISSION',
 }
 
-/** libuv, and so Node, has no name for Linux's EDQUOT. */
-const UNNAMED_EDQUOT = 'Unknown system error -122'
+/** Linux's EDQUOT, as Node numbers it; libuv has no name for it. No other system has a -122. */
+const EDQUOT = -122
 
 const HINT_OF_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
   ERR_NO_SPACE: 'Free some space on the file system of the store, then run it again',
@@ -145,8 +145,14 @@ export function wrapError(
   if (error instanceof Error && error.name === 'AbortError') {
     return new LayerError('ERR_ABORTED', `${attempt}: interrupted`, { cause: error, data })
   }
-  const os = error as { code?: unknown; syscall?: unknown; path?: unknown; message?: unknown }
-  const quota = os?.code === UNNAMED_EDQUOT
+  const os = error as {
+    code?: unknown
+    errno?: unknown
+    syscall?: unknown
+    path?: unknown
+    message?: unknown
+  }
+  const quota = os?.errno === EDQUOT
   const errno = quota ? 'EDQUOT' : typeof os?.code === 'string' ? os.code : undefined
   const code = (errno && CODE_OF_ERRNO[errno]) || 'ERR_IO'
   const hint = HINT_OF_CODE[code]
