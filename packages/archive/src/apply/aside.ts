@@ -7,7 +7,8 @@ import type { Directory } from '../safe-root/safe-root.ts'
 
 /** A payload of the tar: the name that the tar gave it, and the how-many-eth of that name. */
 export interface Payload {
-  readonly name: Uint8Array
+  /** A binary string: tens of thousands of small byte arrays would be large. */
+  readonly name: string
   readonly occurrence: number
   readonly size: number
 }
@@ -63,9 +64,13 @@ export class Aside {
   }
 
   #list(payload: Payload, name: Uint8Array): void {
+    const { occurrence, size } = payload
+    const given = fromBinary(payload.name)
     this.displaced.push({
-      ...payload,
-      open: () => readOpen(this.#calls, this.#fd, name, payload.size, payload.name),
+      name: given,
+      occurrence,
+      size,
+      open: () => readOpen(this.#calls, this.#fd, name, size, given),
     })
   }
 }

@@ -113,7 +113,7 @@ export class EntryApplier implements TarVisitor {
     if (type !== 'file' || storedSize === 0 || sparse || !this.#context.aside) return undefined
     const occurrence = this.#occurrences.get(name) ?? 0
     this.#occurrences.set(name, occurrence + 1)
-    return { name: entry.name, occurrence, size: storedSize }
+    return { name, occurrence, size: storedSize }
   }
 
   #make(entry: TarEntry, path: string, base: string, payload: Payload | undefined): void {

@@ -49,9 +49,18 @@ export function openFiles(root: string, options: Omit<TreeOptions, 'signal'> = {
 }
 
 function* read(root: SafeRoot, name: Uint8Array, size: number): Generator<Uint8Array> {
-  const path = cleanEntryName(toBinary(name), LONGEST_NAME)
+  const path = pathOf(name)
   const fd = directoryOf(root, path, name)
   yield* readOpen(root.calls, fd, fromBinary(baseOf(path)), size, name)
+}
+
+/** A name that could not have been applied is that of no file here. */
+function pathOf(name: Uint8Array): string {
+  try {
+    return cleanEntryName(toBinary(name), LONGEST_NAME)
+  } catch (error) {
+    throw corrupt(name, 'no file of a layer is named so', error)
+  }
 }
 
 function directoryOf(root: SafeRoot, path: string, name: Uint8Array): number {
