@@ -7,6 +7,7 @@
  *     npm start -- IMAGE --root DIR              and leave the store there
  */
 import { createHash } from 'node:crypto'
+import { rmSync } from 'node:fs'
 import { appendFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
@@ -198,6 +199,10 @@ const { values, positionals } = parseArgs({
   options: { root: { type: 'string' }, platform: { type: 'string' } },
 })
 const work = await mkdtemp(join(tmpdir(), 'varve-start-'))
+process.once('SIGINT', () => {
+  rmSync(work, { recursive: true, force: true })
+  process.exit(130)
+})
 try {
   const file = positionals[0] ? resolve(positionals[0]) : EXAMPLE
   const root = values.root ? resolve(values.root) : join(work, 'store')

@@ -32,7 +32,7 @@ describe('a reader that goes away', () => {
     const root = join(await scratch(), 'store')
     await ok(['layer', 'register'], { root, stdin: big })
     const id = (await ok(['layer', 'ls', '-q'], { root })).trim()
-    const run = shell(`varve layer tar ${id} | head -c 1 | wc -c; echo "\${PIPESTATUS[0]}"`, root)
+    const run = shell(`varve layer tar ${id} | head -c 1 | wc -c; echo "$PIPESTATUS"`, root)
     expect(run.stderr).toBe('')
     expect(run.stdout.split('\n').map((line) => line.trim())).toEqual(['1', '0', ''])
   })
@@ -40,7 +40,7 @@ describe('a reader that goes away', () => {
   test('ends a saved image without a word', async () => {
     const root = join(await scratch(), 'store')
     await ok(['load', '-q', '-t', 'a:1', example], { root })
-    const run = shell('varve save a:1 | head -c 1 >/dev/null; echo "${PIPESTATUS[0]}"', root)
+    const run = shell('varve save a:1 | head -c 1 >/dev/null; echo "$PIPESTATUS"', root)
     expect([run.stderr, run.stdout]).toEqual(['', '0\n'])
   })
 })

@@ -1,10 +1,10 @@
 import { join, resolve } from 'node:path'
-import { type ChainID, cleanUp, LayerError, type LayerStore, openStore } from '@varve/core'
-import { type ImageStore, openImages } from '@varve/image'
+import { cleanUp, LayerError, type LayerStore, openStore } from '@varve/core'
+import { type ImageStore, imageRoots, openImages } from '@varve/image'
 import { metadataFs } from '@varve/metadata-fs'
 import { tarSplit } from '@varve/tarsplit'
 import { DEFAULT_DRIVER, driverKind } from './drivers.ts'
-import { readOnlyImages, readOnlyStore } from './read-only.ts'
+import { besideImages, readOnlyImages, readOnlyStore } from './read-only.ts'
 import { createRoot, inspectRoot, type Root } from './root.ts'
 
 /** Which store {@link open} opens, and how. */
@@ -70,19 +70,24 @@ export async function open(options: OpenOptions): Promise<OpenedStore> {
     parts.unshift(metadata)
     const driver = await kind.make(join(root, kind.home))
     parts.unshift(driver)
-    let roots: () => Promise<readonly ChainID[]> = async () => []
     const store = await openStore({
       driver,
       metadata,
       codec: tarSplit(),
-      retained: async () => new Set(await roots()),
+      retained: () => imageRoots({ root, driver: driverName }),
       ...(options.onRecovered ? { onRecovered: options.onRecovered } : {}),
     })
     // The store closes its driver and metadata.
     parts.splice(0, 2, store)
-    const images = await openImages({ root, driver: driverName, store })
+    const place = readOnly ? await besideImages(root) : undefined
+    if (place) parts.unshift(place)
+    const images = await openImages({
+      root: place?.root ?? root,
+      driver: driverName,
+      store,
+      ...(options.onRecovered ? { onRecovered: options.onRecovered } : {}),
+    })
     parts.unshift(images)
-    roots = () => images.roots()
 
     const closeAll = async (): Promise<void> => {
       const failure = await close()

@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { LayerError, type LayerStore } from '@varve/core'
 import type { ImageStore } from '@varve/image'
 
@@ -30,6 +33,19 @@ export function readOnlyStore(store: LayerStore): LayerStore {
       if (options?.repair) refuse('repair')
       return store.check(options)
     },
+  }
+}
+
+/**
+ * A root that shows the images of another one: what the image store writes for itself (locks, what
+ * it measured) goes there, and is gone when this is disposed of.
+ */
+export async function besideImages(root: string): Promise<AsyncDisposable & { root: string }> {
+  const place = await mkdtemp(join(tmpdir(), 'varve-docker-'))
+  await symlink(join(root, 'image'), join(place, 'image'))
+  return {
+    root: place,
+    [Symbol.asyncDispose]: () => rm(place, { recursive: true, force: true }),
   }
 }
 
