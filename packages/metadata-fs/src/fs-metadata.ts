@@ -195,7 +195,7 @@ export class FsMetadata implements MetadataStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#close()
+    await attempting('Cannot close the layer metadata', this.#close)
   }
 
   async #marked(ofOtherBoots: boolean): Promise<ChainID[]> {

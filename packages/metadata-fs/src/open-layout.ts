@@ -10,7 +10,7 @@ const VERSION = '1'
 
 /** Makes the root and the directory of the lock: what there must be before the lock can be taken. */
 export function makeRoot(layout: Layout): void {
-  mkdirSync(layout.root, { recursive: true, mode: 0o700 })
+  makeDirectories(layout.root, 0o700)
   makeDirectory(layout.own, 0o700)
 }
 
@@ -50,6 +50,17 @@ function readVersion(layout: Layout): string | undefined {
     `Cannot open layer metadata: ${layout.root} has version ${JSON.stringify(version)}, and ${VERSION} is the newest known here`,
     { data: { path: layout.root, version }, hint: 'Use a newer varve' },
   )
+}
+
+/** Not `recursive`: Node then says `ENOENT` whatever the system said. */
+function makeDirectories(path: string, mode: number): void {
+  try {
+    makeDirectory(path, mode)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error
+    makeDirectories(dirname(path), mode)
+    makeDirectory(path, mode)
+  }
 }
 
 function makeDirectory(path: string, mode: number): void {

@@ -72,10 +72,13 @@ export class Owner {
 
   /** Goes without a trace. No lock is needed: only this owner could be taken for dead by it. */
   leave(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd)
-    this.#fd = undefined
-    forget(this.#path)
-    this.#lock[Symbol.dispose]()
+    try {
+      if (this.#fd !== undefined) closeSync(this.#fd)
+      forget(this.#path)
+    } finally {
+      this.#fd = undefined
+      this.#lock[Symbol.dispose]()
+    }
   }
 }
 
