@@ -14,6 +14,7 @@ export { changesBetween, changesSize, diffSize } from './diff/changes.ts'
 export type { TreeOptions } from './diff/tree-options.ts'
 export { writeDiff } from './diff/write-diff.ts'
 export { openFiles } from './files/open-files.ts'
+export type { FileCalls } from './safe-root/calls.ts'
 export {
   type Directory,
   openRoot,
