@@ -186,7 +186,7 @@ describe('diff', () => {
     const server = createServer()
     await new Promise<void>((done) => server.listen(join(root, 'socket'), done))
     execFileSync('mknod', [join(root, 'dev'), 'b', '259', '70000'])
-    execFileSync('mkfifo', [join(root, 'pipe')])
+    execFileSync('mknod', [join(root, 'pipe'), 'p'])
     const entries = await entriesOf(writeDiff(root, undefined, { sys }))
     server.close()
     expect(entries.map((e) => `${e.type} ${Buffer.from(e.name)}`)).toEqual([
