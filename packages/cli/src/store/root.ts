@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -60,7 +61,7 @@ export async function inspectRoot(root: string): Promise<Root> {
 /** Makes an empty store at a root, for its owner only. Many processes may do so at once. */
 export async function createRoot(root: string): Promise<void> {
   const marker = join(root, 'varve')
-  const temporary = join(marker, `version.${process.pid}.tmp`)
+  const temporary = join(marker, `version.${randomUUID()}.tmp`)
   try {
     await mkdir(root, { recursive: true, mode: 0o710 })
     await mkdir(marker, { recursive: true, mode: 0o700 })
