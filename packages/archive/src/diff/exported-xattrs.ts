@@ -33,7 +33,7 @@ export function exportedXattrs(
 /** See {@link exportedXattrs}. */
 export function portableCapability(value: Uint8Array): Uint8Array {
   if (value[REVISION_AT] !== REVISION_3 || value.length < REVISION_2_LENGTH) return value
-  const portable = value.slice(0, REVISION_2_LENGTH)
+  const portable = Uint8Array.from(value.subarray(0, REVISION_2_LENGTH))
   portable[REVISION_AT] = REVISION_2
   return portable
 }
