@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { afterAll, expect, onTestFinished } from 'vitest'
 
-export const repository: string = resolve(import.meta.dirname, '../../..')
+const repository: string = resolve(import.meta.dirname, '../../..')
 export const bin: string = join(repository, 'packages/cli/src/bin.ts')
 /** The Node that the command runs on, whatever runs the tests. */
 export const node: string = join(repository, 'node_modules/.bin/node')

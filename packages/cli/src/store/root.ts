@@ -8,7 +8,7 @@ import { LayerError, wrapError } from '@varve/core'
 const FORMAT_VERSION = 1
 
 /** What a directory turned out to be. */
-export type RootKind =
+type RootKind =
   /** It does not exist, or holds nothing. */
   | 'new'
   /** A store of ours. */
