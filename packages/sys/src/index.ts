@@ -4,6 +4,7 @@
  * @module
  */
 export * from './constants.ts'
+export * from './mount-calls.ts'
 export type * from './native-calls.ts'
 export { openSys } from './open-sys.ts'
 export type * from './sys.ts'

@@ -48,6 +48,20 @@ export interface Libc {
   flock(fd: number, operation: number): number
   fcntl(fd: number, command: number, argument: Uint8Array): number
   umask(mask: number): number
+  mount(from: Uint8Array, to: Uint8Array, type: Uint8Array, flags: number, data: Uint8Array): number
+  umount2(target: Uint8Array, flags: number): number
+  fsopen(type: Uint8Array, flags: number): number
+  fsconfig(
+    fd: number,
+    command: number,
+    key: Uint8Array | null,
+    value: Uint8Array | null,
+    aux: number,
+  ): number
+  fsmount(fd: number, flags: number, attributes: number): number
+  moveMount(a: number, from: Uint8Array, b: number, to: Uint8Array, flags: number): number
+  openTree(dirfd: number, path: Uint8Array, flags: number): number
+  mountSetattr(fd: number, path: Uint8Array, f: number, a: BigUint64Array, size: number): number
   /** As `fsync` and `syncfs`, on another thread; gives 0 or the errno. */
   fsyncAsync(fd: number): Promise<number>
   syncfsAsync(fd: number): Promise<number>
@@ -71,8 +85,18 @@ interface Koffi {
 
 /** System call numbers: `asm/unistd_64.h` of x86_64, `asm-generic/unistd.h` as arm64 uses it. */
 const SYSCALLS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  x64: { openat2: 437, renameat2: 316, statx: 332, getdents64: 217, copy_file_range: 326 },
-  arm64: { openat2: 437, renameat2: 276, statx: 291, getdents64: 61, copy_file_range: 285 },
+  x64: { renameat2: 316, statx: 332, getdents64: 217, copy_file_range: 326 },
+  arm64: { renameat2: 276, statx: 291, getdents64: 61, copy_file_range: 285 },
+}
+/** Newer calls have one number on all architectures. */
+const COMMON_SYSCALLS: Readonly<Record<string, number>> = {
+  open_tree: 428,
+  move_mount: 429,
+  fsopen: 430,
+  fsconfig: 431,
+  fsmount: 432,
+  openat2: 437,
+  mount_setattr: 442,
 }
 
 /**
@@ -82,8 +106,9 @@ const SYSCALLS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
  *   that is not Linux on x86_64 or arm64
  */
 export function loadLibc(): Libc {
-  const numbers = process.platform === 'linux' ? SYSCALLS[process.arch] : undefined
-  if (!numbers) throw new Error(`no FFI for ${process.platform} on ${process.arch}`)
+  const own = process.platform === 'linux' ? SYSCALLS[process.arch] : undefined
+  if (!own) throw new Error(`no FFI for ${process.platform} on ${process.arch}`)
+  const numbers: Readonly<Record<string, number>> = { ...COMMON_SYSCALLS, ...own }
   const koffi = createRequire(import.meta.url)('koffi') as Koffi
   // null, not the library's name: symbols are then looked up as the process itself does, so that
   // a preloaded library (a fault injector, fakeroot) is in the way.
@@ -160,6 +185,14 @@ export function loadLibc(): Libc {
     flock: bind('flock', ['int', 'int']),
     fcntl: bind('fcntl', ['int', 'int', P]),
     umask: bind('umask', ['uint']),
+    mount: bind('mount', [P, P, P, 'ulong', P]),
+    umount2: bind('umount2', [P, 'int']),
+    fsopen: bindOrSyscall('fsopen', [P, 'uint']),
+    fsconfig: bindOrSyscall('fsconfig', ['int', 'uint', P, P, 'int']),
+    fsmount: bindOrSyscall('fsmount', ['int', 'uint', 'uint']),
+    moveMount: bindOrSyscall('move_mount', ['int', P, 'int', P, 'uint']),
+    openTree: bindOrSyscall('open_tree', ['int', P, 'uint']),
+    mountSetattr: bindOrSyscall('mount_setattr', ['int', P, 'uint', P, 'size_t']),
     fsyncAsync: (fd) => onThread(fsync, fd),
     syncfsAsync: (fd) => onThread(syncfs, fd),
     errno: () => koffi.errno(),

@@ -3,6 +3,7 @@ import { contentCalls } from './content.ts'
 import { createContext } from './context.ts'
 import type { Libc } from './libc.ts'
 import { metadataCalls } from './metadata.ts'
+import { mountCalls } from './mounting.ts'
 import { nameCalls } from './names.ts'
 import { safetyCalls } from './safety.ts'
 import { xattrCalls } from './xattrs.ts'
@@ -16,5 +17,6 @@ export function createNativeCalls(libc: Libc): NativeCalls {
     ...xattrCalls(context),
     ...contentCalls(context),
     ...safetyCalls(context),
+    ...mountCalls(context),
   }
 }
