@@ -28,14 +28,19 @@ export interface Home {
  */
 const PRIVATE = process.getuid?.() === 0 ? 0o710 : 0o700
 
-/** Makes what is missing of the directories. */
-export async function openHome(root: string): Promise<Home> {
-  const home: Home = {
+/** The paths in a home; nothing is made. */
+export function homeAt(root: string): Home {
+  return {
     root,
     layers: join(root, 'dir'),
     aside: join(root, 'aside'),
     layer: (id) => join(root, 'dir', id),
   }
+}
+
+/** Makes what is missing of the directories. */
+export async function openHome(root: string): Promise<Home> {
+  const home = homeAt(root)
   if (await makeDirectory(root, true)) await chmod(root, PRIVATE)
   await makeDirectory(home.layers, false)
   await keepOthersOut(home.layers)

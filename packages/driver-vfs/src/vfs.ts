@@ -2,8 +2,9 @@ import { resolve } from 'node:path'
 import { type Driver, wrapError } from '@varve/core'
 import { openSys, type Sys } from '@varve/sys'
 import { openAside } from './aside.ts'
-import { openHome } from './home.ts'
+import { homeAt, openHome } from './home.ts'
 import { probeKeeps } from './probe.ts'
+import { readOnlyDriver } from './read-only.ts'
 import { openTrees } from './trees.ts'
 import { VfsDriver } from './vfs-driver.ts'
 
@@ -11,6 +12,8 @@ import { VfsDriver } from './vfs-driver.ts'
 export interface VfsOptions {
   /** The driver's home, as Docker's `<data root>/vfs`; made if it is missing. */
   readonly root: string
+  /** Read layers that somebody else keeps; nothing is made, tried out or changed. Default false. */
+  readonly readOnly?: boolean
   /** The system, if it is open already. */
   readonly sys?: Sys
 }
@@ -47,6 +50,10 @@ export async function vfs(options: VfsOptions): Promise<Driver> {
   const sys = options.sys ?? openSys()
   const root = resolve(options.root)
   try {
+    if (options.readOnly) {
+      const driver = new VfsDriver(homeAt(root), sys, openTrees(sys, true), KEEPS_ALL)
+      return readOnlyDriver(driver, root)
+    }
     const home = await openHome(root)
     const keeps = await keepsIn(home.aside, sys)
     return new VfsDriver(home, sys, openTrees(sys, keeps.owner), keeps)
@@ -55,6 +62,10 @@ export async function vfs(options: VfsOptions): Promise<Driver> {
   }
 }
 
+/** What was kept by a daemon, which is root. */
+const KEEPS_ALL = { owner: true, xattrs: true, devices: true } as const
+const KEEPS_NOTHING = { owner: false, xattrs: false, devices: false } as const
+
 /** On a file system that is read-only nothing new is kept, and layers can still be read. */
 async function keepsIn(aside: string, sys: Sys): Promise<Driver['capabilities']['keeps']> {
   try {
@@ -62,6 +73,6 @@ async function keepsIn(aside: string, sys: Sys): Promise<Driver['capabilities'][
     return probeKeeps(sys, place.path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EROFS') throw error
-    return { owner: false, xattrs: false, devices: false }
+    return KEEPS_NOTHING
   }
 }

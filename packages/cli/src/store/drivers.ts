@@ -5,13 +5,13 @@ interface DriverKind {
   /** Folder of the driver's files in the root, as Docker names it. */
   readonly home: string
   /** Loads the package only when it is used, so that `varve --help` is quick. */
-  readonly make: (home: string) => Promise<Driver>
+  readonly make: (home: string, options: { readonly readOnly: boolean }) => Promise<Driver>
 }
 
 const DRIVERS: Readonly<Record<string, DriverKind>> = {
   vfs: {
     home: 'vfs',
-    make: async (home) => (await import('@varve/driver-vfs')).vfs({ root: home }),
+    make: async (root, options) => (await import('@varve/driver-vfs')).vfs({ root, ...options }),
   },
 }
 

@@ -68,7 +68,7 @@ export async function open(options: OpenOptions): Promise<OpenedStore> {
     const layerdb = join(root, 'image', driverName, 'layerdb')
     const metadata = await metadataFs({ root: layerdb, readOnly })
     parts.unshift(metadata)
-    const driver = await kind.make(join(root, kind.home))
+    const driver = await kind.make(join(root, kind.home), { readOnly })
     parts.unshift(driver)
     const store = await openStore({
       driver,

@@ -1,0 +1,37 @@
+import { type Driver, LayerError } from '@varve/core'
+import { fileSystemOf } from './probe.ts'
+import type { VfsDriver } from './vfs-driver.ts'
+
+/**
+ * A driver over layers that somebody else keeps, Docker's for example: it reads, and refuses what
+ * would change a file.
+ */
+export function readOnlyDriver(driver: VfsDriver, root: string): Driver {
+  const refuse = async (): Promise<never> => {
+    throw new LayerError('ERR_PERMISSION', `Cannot change ${root}: it is open to read only`, {
+      data: { root },
+      hint: 'Copy the image into a store of your own: varve save, then varve load',
+    })
+  }
+  return {
+    name: driver.name,
+    capabilities: driver.capabilities,
+    create: refuse,
+    createReadWrite: refuse,
+    remove: refuse,
+    applyDiff: refuse,
+    exists: (id) => driver.exists(id),
+    list: () => driver.list(),
+    mount: (id, options) => driver.mount(id, { ...options, readOnly: true }),
+    diff: (id, parent, options) => driver.diff(id, parent, options),
+    changes: (id, parent, options) => driver.changes(id, parent, options),
+    diffSize: (id, parent, options) => driver.diffSize(id, parent, options),
+    files: (id) => driver.files(id),
+    verify: (id, tar, options) => driver.verify(id, tar, options),
+    // Nothing can have been written through it.
+    sync: async () => {},
+    cleanup: async () => [],
+    status: async () => ({ 'Backing Filesystem': await fileSystemOf(root) }),
+    [Symbol.asyncDispose]: () => driver[Symbol.asyncDispose](),
+  }
+}
