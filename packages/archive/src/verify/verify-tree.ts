@@ -18,7 +18,8 @@ export interface VerifyOptions extends TreeOptions {
 /**
  * Compares a tree with the tar that was applied on it: what each name is, mode, owner, size, link
  * target, device number, extended attributes, hard links and times, and that whiteouts hold. Contents
- * are not read. What this user could not have kept is not asked for.
+ * are not read. What this user could not have kept is not asked for, nor the times of the root
+ * directory, which Docker leaves as they are.
  *
  * @returns one text for each difference
  * @throws LayerError as `applyLayer`
