@@ -1,0 +1,4 @@
+import { FILE_SYSTEMS } from './file-systems.ts'
+import { losePowerOn } from './suite.ts'
+
+losePowerOn(FILE_SYSTEMS.ext4)
