@@ -127,6 +127,7 @@ function open(root: string, options: ApplyOptions): SafeRoot {
     ...(options.resolver && { resolver: options.resolver }),
     maxLinks: options.limits?.links ?? DEFAULT_LIMITS.links,
     loosen: process.geteuid?.() !== 0,
+    ...(options.whiteouts?.apart && { isAbsent: options.whiteouts.apart.isWhiteout }),
   })
 }
 

@@ -1,7 +1,7 @@
 import { O } from '@varve/sys'
 import { fromBinary, joined, parentOf } from '../safe-root/binary.ts'
 import { codeOf } from '../safe-root/calls.ts'
-import type { Directory, SafeRoot } from '../safe-root/safe-root.ts'
+import type { Directory, MakeMissing, SafeRoot } from '../safe-root/safe-root.ts'
 import type { Aside } from './aside.ts'
 import type { Directories } from './directories.ts'
 import type { LayerTree } from './layer-tree.ts'
@@ -23,21 +23,44 @@ export interface ApplyContext extends MetadataRules {
 const NEW_FILE = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW
 const S_ISGID = 0o2000
 
-/** The directory that an entry belongs in; missing ones are made, by root and for all (rule 4). */
+/**
+ * The directory that an entry belongs in. Missing ones are as they are beneath the layer, if they are
+ * there; else they are made, by root and for all (rule 4).
+ */
 export function parentDirectory(context: ApplyContext, path: string): Directory {
-  const { root, calls, tree } = context
-  const found = root.directory(parentOf(path), (parent, name) => {
-    const bytes = fromBinary(name)
-    calls.mkdirIfNone(parent.fd, bytes, 0o755)
-    if (context.keepOwner) {
-      const [uid, gid] = context.mapOwner?.(0, 0) ?? [0, 0]
-      calls.fchownat(parent.fd, bytes, uid, gid)
-    }
-    calls.fchmodat(parent.fd, bytes, 0o755)
-    tree.wrote(joined(parent.path, name), true)
+  const { apart } = context.whiteouts
+  const found = context.root.directory(parentOf(path), (parent, name) => {
+    if (!apart?.copyUp(context.tree, parent.path, name)) makeParent(context, parent.path, name)
+    return true
   })
   // With a maker, only the root's own absence could lead here.
-  return found ?? root.open('')
+  return found ?? context.root.open('')
+}
+
+/** Brings up what is missing on the way to a directory, if it is beneath a layer that is apart. */
+export function bringUp({ whiteouts, tree }: ApplyContext): MakeMissing | undefined {
+  const { apart } = whiteouts
+  return apart && ((parent, name) => apart.copyUp(tree, parent.path, name))
+}
+
+function makeParent(context: ApplyContext, parent: string, name: string): void {
+  const { root, calls, tree } = context
+  const bytes = fromBinary(name)
+  const path = joined(parent, name)
+  const fresh = calls.mkdirIfNone(root.open(parent).fd, bytes, 0o755)
+  if (!fresh && context.whiteouts.apart) {
+    // The name was missing because a whiteout is there.
+    tree.remove(parent, name)
+    calls.mkdirIfNone(root.open(parent).fd, bytes, 0o755)
+    context.whiteouts.apart.madeDirectory(tree, path)
+  }
+  const { fd } = root.open(parent)
+  if (context.keepOwner) {
+    const [uid, gid] = context.mapOwner?.(0, 0) ?? [0, 0]
+    calls.fchownat(fd, bytes, uid, gid)
+  }
+  calls.fchmodat(fd, bytes, 0o755)
+  tree.wrote(path, true)
 }
 
 /** Makes something at a name; whatever is there already gives way, unfollowed (rules 19 to 21). */

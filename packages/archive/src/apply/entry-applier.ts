@@ -2,7 +2,7 @@ import { LayerError } from '@varve/core'
 import type { TarEntry, TarVisitor } from '@varve/tar'
 import { baseOf, joined, parentOf, shown, toBinary } from '../safe-root/binary.ts'
 import type { Payload } from './aside.ts'
-import { type ApplyContext, createFile, parentDirectory } from './context.ts'
+import { type ApplyContext, bringUp, createFile, parentDirectory } from './context.ts'
 import { cleanEntryName, invalid, unsafe } from './entry-name.ts'
 import { FileWriter } from './file-writer.ts'
 import { linkTarget, makeLink } from './make-link.ts'
@@ -82,6 +82,7 @@ export class EntryApplier implements TarVisitor {
   finish(): void {
     this.name = undefined
     this.#context.tree.settle()
+    this.#context.whiteouts.apart?.finish(this.#context.tree)
     this.#context.directories.finish(this.#context.root)
   }
 
@@ -162,7 +163,7 @@ export class EntryApplier implements TarVisitor {
     }
     // Under what is no directory there is nothing to hide: for a directory that became a file, umoci
     // writes the file, and then a whiteout for each name that was in the directory.
-    const parent = tree.directoryAt(parentOf(path))
+    const parent = tree.directoryAt(parentOf(path), bringUp(this.#context))
     if (base === OPAQUE_NAME) whiteouts.hideLower(tree, parent, entry)
     else whiteouts.hide(tree, parent, hidden, entry)
   }

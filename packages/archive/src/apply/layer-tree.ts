@@ -1,7 +1,7 @@
 import { AT, DT, S } from '@varve/sys'
 import { fromBinary, joined, parentOf, toBinary } from '../safe-root/binary.ts'
 import { codeOf, type FileCalls } from '../safe-root/calls.ts'
-import type { Directory, SafeRoot } from '../safe-root/safe-root.ts'
+import type { Directory, MakeMissing, SafeRoot } from '../safe-root/safe-root.ts'
 import type { Aside, Payload } from './aside.ts'
 
 /** What the layer did at a path: made or entered it, or only something beneath it. */
@@ -93,9 +93,9 @@ export class LayerTree {
   }
 
   /** The directory that a path leads to, without symbolic links; undefined if it leads to none. */
-  directoryAt(path: string): string | undefined {
+  directoryAt(path: string, make?: MakeMissing): string | undefined {
     try {
-      return this.root.directory(path)?.path
+      return this.root.directory(path, make)?.path
     } catch (error) {
       if (codeOf(error) === 'ENOTDIR' || codeOf(error) === 'ELOOP') return undefined
       throw error

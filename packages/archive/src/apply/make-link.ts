@@ -1,8 +1,8 @@
 import { LayerError } from '@varve/core'
-import { S } from '@varve/sys'
+import { type FileStat, S } from '@varve/sys'
 import type { TarEntry } from '@varve/tar'
 import { baseOf, fromBinary, joined, parentOf, shown, toBinary } from '../safe-root/binary.ts'
-import { type ApplyContext, makeAnew, parentDirectory } from './context.ts'
+import { type ApplyContext, bringUp, makeAnew, parentDirectory } from './context.ts'
 import { cleanEntryName, invalid, unsafe } from './entry-name.ts'
 import { omitDevice } from './make-node.ts'
 import { setMetadata, timesOf } from './metadata.ts'
@@ -32,9 +32,9 @@ export function makeLink(
 ): void {
   const { root, calls } = context
   const targetBase = fromBinary(baseOf(target))
-  const found = root.directory(parentOf(target))
-  const stat = found && calls.statIfAny(found.fd, targetBase)
+  const found = root.directory(parentOf(target), bringUp(context))
   const targetParent = found?.path ?? parentOf(target)
+  const stat = found && targetStat(context, targetParent, targetBase)
   const targetPath = joined(targetParent, baseOf(target))
   const parent = parentDirectory(context, path).path
   if (!stat) {
@@ -57,4 +57,18 @@ export function makeLink(
   setMetadata(context, entry, fd, base)
   const [atimeNs, mtimeNs] = timesOf(entry)
   calls.utimensat(fd, fromBinary(base), atimeNs, mtimeNs)
+}
+
+/** What a link's target is; if the layers beneath have it, the layer gets a copy. */
+function targetStat(
+  { root, calls, tree, whiteouts }: ApplyContext,
+  parent: string,
+  name: Uint8Array,
+): FileStat | undefined {
+  const stat = calls.statIfAny(root.open(parent).fd, name)
+  const { apart } = whiteouts
+  if (!apart) return stat
+  if (stat) return apart.isWhiteout(stat) ? undefined : stat
+  if (!apart.copyUp(tree, parent, toBinary(name))) return undefined
+  return calls.statIfAny(root.open(parent).fd, name)
 }

@@ -39,6 +39,7 @@ export function makeDirectory(
     } else {
       tree.remove(parent, base)
       calls.mkdirIfNone(root.open(parent).fd, name, mode)
+      context.whiteouts.apart?.madeDirectory(tree, joined(parent, base))
       fresh = true
     }
   }

@@ -81,8 +81,10 @@ export function removeOtherXattrs(
     const kept = rules.whiteouts.xattrName(given)
     if (kept !== undefined) wanted.add(kept)
   }
+  const { apart } = rules.whiteouts
   for (const attribute of rules.calls.listxattr(dirfd, name)) {
-    if (wanted.has(Buffer.from(attribute).toString())) continue
+    const key = Buffer.from(attribute).toString()
+    if (wanted.has(key) || apart?.isMark(key)) continue
     try {
       rules.calls.removexattr(dirfd, name, attribute)
     } catch (error) {

@@ -1,3 +1,4 @@
+import type { FileStat } from '@varve/sys'
 import type { TarEntry } from '@varve/tar'
 import type { LayerTree } from './layer-tree.ts'
 
@@ -23,6 +24,31 @@ export interface WhiteoutStrategy {
   xattrName(name: string): string | undefined
   /** Whether the device 0:0 may be made: on overlay it is a whiteout. */
   readonly allowsDeviceZero: boolean
+  /** What there is more to do for a layer that is kept apart from those beneath it. */
+  readonly apart?: LayerApart
+}
+
+/**
+ * The tree of a layer that is kept apart holds only what the layer has of its own, and marks for
+ * what it hides. What an entry takes for granted beneath it (parents, the targets of hard links)
+ * must be brought up first, so that the two together are what one whole tree would be.
+ */
+export interface LayerApart {
+  /** Whether this stands for nothing: for a name that is hidden. */
+  isWhiteout(stat: FileStat): boolean
+  /**
+   * Makes what the layers beneath have at a name, unless the layer hides it; only called where the
+   * layer itself has nothing.
+   *
+   * @returns whether there is something now
+   */
+  copyUp(tree: LayerTree, parent: string, name: string): boolean
+  /** A new directory took the place of something else: nothing from beneath may show through it. */
+  madeDirectory(tree: LayerTree, path: string): void
+  /** Whether an extended attribute is a mark of the layer, not an attribute of the file. */
+  isMark(name: string): boolean
+  /** After the last entry, while directories can still be changed. */
+  finish(tree: LayerTree): void
 }
 
 /**

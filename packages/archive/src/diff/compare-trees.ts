@@ -2,6 +2,7 @@ import type { Change } from '@varve/core'
 import { type FileStat, S } from '@varve/sys'
 import { fromBinary, joined, parentOf, toBinary } from '../safe-root/binary.ts'
 import type { SafeRoot } from '../safe-root/safe-root.ts'
+import type { LayerMarks } from './layer-marks.ts'
 
 /** A change, its path as a binary string without a leading slash. */
 export interface Found {
@@ -30,34 +31,45 @@ const NANO = 1_000_000_000n
  * that the caller can let others have a turn.
  *
  * @param lower undefined: everything is new
+ * @param marks given if `upper` holds only what is different
  */
 export function* compareTrees(
   upper: SafeRoot,
   lower: SafeRoot | undefined,
+  marks?: LayerMarks,
 ): Generator<undefined, Difference> {
-  const comparison = new Comparison(upper, lower)
-  yield* comparison.directory('', lower !== undefined)
+  const comparison = new Comparison(upper, lower, marks)
+  yield* comparison.directory('', lower !== undefined, marks === undefined)
   return comparison.result()
 }
 
 class Comparison {
   readonly #upper: SafeRoot
   readonly #lower: SafeRoot | undefined
+  readonly #marks: LayerMarks | undefined
   readonly #changes: Found[] = []
   /** Paths of files that have several, by inode. */
   readonly #names = new Map<string, { readonly all: string[]; changed: number }>()
   #seen = 0
 
-  constructor(upper: SafeRoot, lower: SafeRoot | undefined) {
+  constructor(upper: SafeRoot, lower: SafeRoot | undefined, marks: LayerMarks | undefined) {
     this.#upper = upper
     this.#lower = lower
+    this.#marks = marks
   }
 
-  /** Compares what is in a directory; returns whether anything is different. */
-  *directory(path: string, isInLower: boolean): Generator<undefined, boolean> {
+  /**
+   * Compares what is in a directory; returns whether anything is different.
+   *
+   * @param whole whether the upper directory has all that there is; if not, what it lacks is as in
+   *   the lower one
+   */
+  *directory(path: string, isInLower: boolean, whole: boolean): Generator<undefined, boolean> {
     const before = this.#changes.length
     const gone = new Set<string>()
-    if (isInLower) {
+    const all =
+      whole || this.#marks?.isOpaque(this.#upper.calls, this.#upper.open(path).fd) === true
+    if (isInLower && all) {
       for (const { name } of this.#lower?.list(path) ?? []) gone.add(toBinary(name))
     }
     for (const { name: bytes } of this.#upper.list(path)) {
@@ -65,19 +77,34 @@ class Comparison {
       const name = toBinary(bytes)
       const now = statOf(this.#upper, path, bytes)
       if (!now) continue
-      const was = gone.delete(name) && this.#lower ? statOf(this.#lower, path, bytes) : undefined
-      yield* this.#name(joined(path, name), now, was)
+      const mayBeInLower = all ? gone.delete(name) : isInLower
+      const was = mayBeInLower && this.#lower ? statOf(this.#lower, path, bytes) : undefined
+      if (this.#isWhiteout(path, bytes, now)) {
+        if (was) gone.add(name)
+      } else {
+        yield* this.#name(joined(path, name), now, was, all)
+      }
     }
     for (const name of gone) this.#changes.push({ kind: 'delete', path: joined(path, name) })
     return this.#changes.length > before
   }
 
-  *#name(path: string, now: FileStat, was: FileStat | undefined): Generator<undefined, void> {
+  #isWhiteout(path: string, name: Uint8Array, stat: FileStat): boolean {
+    if (!this.#marks) return false
+    return this.#marks.isWhiteout(this.#upper.calls, this.#upper.open(path).fd, name, stat)
+  }
+
+  *#name(
+    path: string,
+    now: FileStat,
+    was: FileStat | undefined,
+    whole: boolean,
+  ): Generator<undefined, void> {
     if (was && was.ino === now.ino && was.dev === now.dev) return
     const kind = !was ? 'add' : this.#isDifferent(path, now, was) ? 'modify' : undefined
     if (kind) this.#changes.push({ kind, path })
     if (isDirectory(now)) {
-      const inside = yield* this.directory(path, was !== undefined && isDirectory(was))
+      const inside = yield* this.directory(path, was !== undefined && isDirectory(was), whole)
       // Otherwise applying the changes would leave it with another time.
       if (inside && !kind) this.#changes.push({ kind: 'modify', path })
     } else if (now.nlink > 1) {

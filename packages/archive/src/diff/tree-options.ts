@@ -4,6 +4,7 @@ import { openSys, type Sys } from '@varve/sys'
 import { codeOf } from '../safe-root/calls.ts'
 import { openRoot, type Resolver, type SafeRoot } from '../safe-root/safe-root.ts'
 import { compareTrees, type Difference } from './compare-trees.ts'
+import type { LayerMarks } from './layer-marks.ts'
 
 /** How trees are read. */
 export interface TreeOptions extends CallOptions {
@@ -11,6 +12,8 @@ export interface TreeOptions extends CallOptions {
   readonly sys?: Sys
   /** How directories are found. Default: the safest that works here. */
   readonly resolver?: Resolver
+  /** Given if the upper tree holds only what is different from the lower one. */
+  readonly marks?: LayerMarks
 }
 
 /** Two trees that are read together. */
@@ -49,7 +52,7 @@ export async function compare(
   options: TreeOptions,
   attempt: string,
 ): Promise<Difference> {
-  const work = compareTrees(upper, lower)
+  const work = compareTrees(upper, lower, options.marks)
   try {
     for (;;) {
       const step = work.next()

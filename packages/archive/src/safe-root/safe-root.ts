@@ -1,5 +1,15 @@
 import { LayerError } from '@varve/core'
-import { AT, type DirEntry, type NativeCalls, O, openSys, RESOLVE, S, type Sys } from '@varve/sys'
+import {
+  AT,
+  type DirEntry,
+  type FileStat,
+  type NativeCalls,
+  O,
+  openSys,
+  RESOLVE,
+  S,
+  type Sys,
+} from '@varve/sys'
 import { baseOf, fromBinary, joined, parentOf, shown, toBinary } from './binary.ts'
 import { codeOf, type FileCalls } from './calls.ts'
 import { nodeCalls, pathPlaces, procfdPlaces } from './node-calls.ts'
@@ -28,6 +38,8 @@ export interface RootOptions {
    * 0555.
    */
   readonly loosen?: boolean
+  /** What is to be taken for nothing on the way to a directory, as overlay's whiteouts. */
+  readonly isAbsent?: (stat: FileStat) => boolean
 }
 
 /** A directory inside a root. Valid until the next directory is asked for; keep its path. */
@@ -52,10 +64,11 @@ export interface SafeRoot extends Disposable {
   /**
    * The directory at a path.
    *
-   * @param make makes a missing one; without it, undefined is returned
+   * @param make makes something at a missing name, a directory or a link to one, and returns whether
+   *   it did; if not, or without it, undefined is returned
    * @throws an `ENOTDIR` or `ELOOP` error if something else is in the way
    */
-  directory(path: string, make?: (parent: Directory, name: string) => void): Directory | undefined
+  directory(path: string, make?: MakeMissing): Directory | undefined
   /** The directory at a path that has no symbolic link in it. */
   open(path: string): Directory
   /** What is in a directory. */
@@ -65,6 +78,9 @@ export interface SafeRoot extends Disposable {
   /** Former modes of directories that were opened up, by path. */
   readonly loosened: Map<string, number>
 }
+
+/** See {@link SafeRoot.directory}. */
+export type MakeMissing = (parent: Directory, name: string) => boolean
 
 /** Handles that are kept open. */
 const CACHED_DIRECTORIES = 128
@@ -129,6 +145,7 @@ class Root implements SafeRoot {
   readonly #root: Directory
   readonly #maxLinks: number
   readonly #owner: number | undefined
+  readonly #isAbsent: RootOptions['isAbsent']
   /** By path, least recently used first. */
   readonly #cached = new Map<string, Directory>()
   #last: Directory
@@ -149,10 +166,11 @@ class Root implements SafeRoot {
     this.#last = this.#root
     this.#maxLinks = options.maxLinks ?? 40
     this.#owner = options.loosen ? process.geteuid?.() : undefined
+    this.#isAbsent = options.isAbsent
     this.#loosen(this.#root)
   }
 
-  directory(path: string, make?: (parent: Directory, name: string) => void): Directory | undefined {
+  directory(path: string, make?: MakeMissing): Directory | undefined {
     if (path === this.#last.path) return this.#last
     const known = this.#aliases.get(path)
     try {
@@ -262,10 +280,7 @@ class Root implements SafeRoot {
   }
 
   /** Component by component, following symbolic links by what they say. */
-  #walk(
-    path: string,
-    make: ((parent: Directory, name: string) => void) | undefined,
-  ): Directory | undefined {
+  #walk(path: string, make: MakeMissing | undefined): Directory | undefined {
     const ahead = path.split('/').reverse()
     let at = this.#root
     let links = 0
@@ -277,11 +292,12 @@ class Root implements SafeRoot {
         continue
       }
       const stat = this.calls.statIfAny(at.fd, fromBinary(name))
-      const type = stat ? stat.mode & S.IFMT : undefined
+      const type = stat && !this.#isAbsent?.(stat) ? stat.mode & S.IFMT : undefined
       if (type === undefined) {
-        if (!make) return undefined
-        make(at, name)
-        at = this.#enter(this.open(at.path), name)
+        if (!make?.(at, name)) return undefined
+        // Looked at like what was there before: it may be a symbolic link.
+        at = this.open(at.path)
+        ahead.push(name)
       } else if (type === S.IFDIR) {
         at = this.#enter(at, name)
       } else if (type === S.IFLNK) {

@@ -1,6 +1,7 @@
 import { type FileStat, S } from '@varve/sys'
 import type { TarEntry } from '@varve/tar'
 import { timesOf } from '../apply/metadata.ts'
+import type { WhiteoutStrategy } from '../apply/whiteouts.ts'
 import { inodeKey } from '../diff/compare-trees.ts'
 import { baseOf, fromBinary, shown, toBinary } from '../safe-root/binary.ts'
 import type { FileCalls } from '../safe-root/calls.ts'
@@ -16,6 +17,7 @@ export interface VerifyRules {
   readonly xattrs: 'all' | 'user' | 'none'
   /** To the nanosecond rather than the microsecond. */
   readonly exactTimes: boolean
+  readonly whiteouts: WhiteoutStrategy
 }
 
 const TYPE_NAMES: ReadonlyMap<number, TarEntry['type']> = new Map([
@@ -116,7 +118,13 @@ function* compareXattrs(
   rules: VerifyRules,
 ): Generator<string> {
   if (rules.xattrs === 'none') return
-  const { xattrs, type } = file.metadata
+  const { xattrName, apart } = rules.whiteouts
+  const { type } = file.metadata
+  const xattrs = new Map<string, Uint8Array>()
+  for (const [given, value] of file.metadata.xattrs) {
+    const key = xattrName(given)
+    if (key !== undefined) xattrs.set(key, value)
+  }
   for (const [key, was] of xattrs) {
     if (rules.xattrs === 'user' && !key.startsWith('user.')) continue
     const is = calls.getxattr(dirfd, name, Buffer.from(key))
@@ -127,7 +135,7 @@ function* compareXattrs(
   if (type === 'link') return
   for (const attribute of calls.listxattr(dirfd, name)) {
     const key = Buffer.from(attribute).toString()
-    if (key !== OF_THE_SYSTEM && !xattrs.has(key)) {
+    if (key !== OF_THE_SYSTEM && !xattrs.has(key) && !apart?.isMark(key)) {
       yield `${shown(path)}: xattr ${shown(key)} is not the layer's`
     }
   }

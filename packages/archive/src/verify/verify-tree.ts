@@ -1,5 +1,6 @@
 import { type ByteSource, checkAborted, wrapError } from '@varve/core'
 import { createTarScanner } from '@varve/tar'
+import { directoryWhiteouts, type WhiteoutStrategy } from '../apply/whiteouts.ts'
 import type { TreeOptions } from '../diff/tree-options.ts'
 import { baseOf, fromBinary, joined, parentOf, shown, toBinary } from '../safe-root/binary.ts'
 import { codeOf } from '../safe-root/calls.ts'
@@ -13,6 +14,10 @@ export interface VerifyOptions extends TreeOptions {
   readonly keepOwner?: boolean
   /** As it was given to `applyLayer`. */
   readonly mapOwner?: (uid: number, gid: number) => readonly [uid: number, gid: number] | undefined
+  /** As it was given to `applyLayer`. */
+  readonly whiteouts?: WhiteoutStrategy
+  /** For a layer that is kept apart: a trusted path to it together with the layers beneath. */
+  readonly merged?: string
 }
 
 /**
@@ -58,17 +63,24 @@ export async function* verifyTree(
   scanner.end()
   try {
     using tree = openRoot(root, options)
-    yield* compareAll(tree, expected, options)
+    const touched = yield* compareAll(tree, expected, options)
+    if (options.merged === undefined) {
+      yield* compareHidden(tree, expected, touched)
+    } else {
+      using merged = openRoot(options.merged, options)
+      yield* compareHidden(merged, expected, touched)
+    }
   } catch (error) {
     throw codeOf(error) === undefined ? error : wrapError(error, attempt)
   }
 }
 
+/** Compares what the tar wrote; returns every path that it did anything at. */
 function* compareAll(
   root: SafeRoot,
   expected: ExpectedTree,
   options: VerifyOptions,
-): Generator<string> {
+): Generator<string, ReadonlySet<string>> {
   const isRoot = process.geteuid?.() === 0
   const byFFI = root.resolver === 'openat2' || root.resolver === 'walk'
   const rules: VerifyRules = {
@@ -77,6 +89,7 @@ function* compareAll(
     devices: isRoot && byFFI,
     xattrs: !byFFI ? 'none' : isRoot ? 'all' : 'user',
     exactTimes: byFFI,
+    whiteouts: options.whiteouts ?? directoryWhiteouts,
   }
   // Two names of the tar may be one path; what came last is right.
   const places = new Map<string, Expected>()
@@ -96,7 +109,7 @@ function* compareAll(
     const { fd } = root.open(parentOf(path))
     yield* compareFile(root.calls, fd, path, file, rules)
   }
-  yield* compareHidden(root, expected, touched)
+  return touched
 }
 
 function* compareHidden(
