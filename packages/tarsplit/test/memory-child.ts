@@ -1,8 +1,13 @@
-/** One case of `memory.test.ts`: prints by how many MB the process grew while it ran. */
+/**
+ * One case of `memory.test.ts`: prints by how many MB the process grew while it ran. By hand also
+ * with more data: `node --conditions=@varve/source memory-child.ts padding 20`, for 20 GiB.
+ */
 import { encodeHeader } from '@varve/tar'
 import { tarSplit } from '@varve/tarsplit'
 
 const MIB = 1 << 20
+/** How much data, in MiB. */
+const AMOUNT = Number(process.argv[3] ?? 1) * 1024
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 const meta = { mode: 0o644, uid: 0, gid: 0, mtime: { sec: 0, nsec: 0 } }
 const junk = new Uint8Array(MIB).map((_, i) => i * 7)
@@ -18,15 +23,15 @@ function* times(chunk: Uint8Array, count: number): Generator<Uint8Array> {
 const cases: Readonly<Record<string, () => Generator<Uint8Array>>> = {
   *padding() {
     yield new Uint8Array(1024)
-    yield* times(junk, 2048)
+    yield* times(junk, AMOUNT)
   },
   *claim() {
-    yield file('big', 2048 * MIB)
-    yield* times(junk, 2048)
+    yield file('big', AMOUNT * MIB)
+    yield* times(junk, AMOUNT)
   },
   *sparse() {
     // Old GNU: a map of one region that holds nothing, a real size of 0, data all the same.
-    const header = file('hole', 1024 * MIB)
+    const header = file('hole', AMOUNT * MIB)
     header[156] = 0x53
     header.set(utf8('ustar  \0'), 257)
     header.fill(0, 345)
@@ -34,7 +39,7 @@ const cases: Readonly<Record<string, () => Generator<Uint8Array>>> = {
     const sum = header.reduce((total, byte) => total + byte, 0)
     header.set(utf8(`${sum.toString(8).padStart(6, '0')}\0 `), 148)
     yield header
-    yield* times(junk, 1024)
+    yield* times(junk, AMOUNT)
   },
   *entries() {
     const chunk = new Uint8Array(MIB)
@@ -78,7 +83,7 @@ async function disassembleCase(source: Generator<Uint8Array>): Promise<void> {
 async function longLine(): Promise<void> {
   function* record(): Generator<Uint8Array> {
     yield utf8('{"type":2,"payload":"')
-    yield* times(utf8('QUJD'.repeat(MIB / 4)), 1365)
+    yield* times(utf8('QUJD'.repeat(MIB / 4)), AMOUNT)
     yield utf8('","position":0}\n')
   }
   const none = { open: () => [], [Symbol.asyncDispose]: async () => {} }

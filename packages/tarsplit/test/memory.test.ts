@@ -15,18 +15,10 @@ function growth(name: string): number {
 
 describe('memory stays bounded', () => {
   test.each([
-    ['padding', 'of 2 GiB of junk after the archive'],
-    ['claim', 'of a payload of 2 GiB'],
-    ['sparse', 'of a sparse file that claims 1 TiB, with 1 GiB of data for none of it'],
-  ])('%s: %s', (name) => {
-    expect(growth(name)).toBeLessThan(256)
-  })
-
-  test('a million entries', () => {
-    expect(growth('entries')).toBeLessThan(256)
-  })
-
-  test('a record with a segment of 1 GiB on one line, as Go writes it', () => {
-    expect(growth('line')).toBeLessThan(256)
-  })
+    ['padding', '1 GiB of junk after the archive'],
+    ['claim', 'a payload of 1 GiB'],
+    ['sparse', '1 GiB of data in a sparse file of size 0'],
+    ['entries', 'a million entries'],
+    ['line', 'a record whose one line has 1 GiB, as Go writes it'],
+  ])('%s: %s', (name) => expect(growth(name)).toBeLessThan(256), 300_000)
 })

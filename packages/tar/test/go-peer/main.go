@@ -36,15 +36,20 @@ type header struct {
 }
 
 func main() {
+	// All of it first: some runtimes write all input before they read any output.
+	input, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		panic(err)
+	}
 	if os.Args[1] == "read" {
-		read()
+		read(bytes.NewReader(input))
 	} else {
-		write()
+		write(bytes.NewReader(input))
 	}
 }
 
-func read() {
-	in := tar.NewReader(os.Stdin)
+func read(input io.Reader) {
+	in := tar.NewReader(input)
 	out := json.NewEncoder(os.Stdout)
 	for {
 		h, err := in.Next()
@@ -80,8 +85,8 @@ func fromGo(h *tar.Header, sum uint32) header {
 	return r
 }
 
-func write() {
-	lines := bufio.NewScanner(os.Stdin)
+func write(input io.Reader) {
+	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, 1<<26)
 	for lines.Scan() {
 		var h header

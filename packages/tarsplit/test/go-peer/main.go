@@ -22,7 +22,12 @@ import (
 )
 
 func main() {
-	in := bufio.NewReader(os.Stdin)
+	// All of it first: some runtimes write all input before they read any output.
+	input, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		panic(err)
+	}
+	in := bytes.NewReader(input)
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
 	for {
