@@ -39,7 +39,7 @@ const layers = await realLayers(values.dir, checkout)
 const small = await bigLayer(values.dir, 100, process.execPath)
 const big = await bigLayer(values.dir, 2000, process.execPath)
 
-await using docker = await startDocker(join(scratch, 'docker'))
+const docker = await startDocker(join(scratch, 'docker'))
 const all = [
   contestants.varve(scratch, checkout),
   contestants.tar(scratch),
@@ -55,6 +55,8 @@ for (const layer of [small, big]) {
   await compare(layer, 'tar', 1)
   await compare(layer, 'gz', 1)
 }
+
+await docker[Symbol.asyncDispose]()
 
 const names = all.map((one) => one.name)
 const text = [

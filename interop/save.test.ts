@@ -6,7 +6,7 @@ import { DOCKER_TAGS, UMOCI_TAGS } from './images.ts'
 import { run } from './run.ts'
 import * as skopeo from './skopeo.ts'
 import { treeOf } from './tree.ts'
-import { freshVarve, type Varve } from './varve.ts'
+import { freshVarve, topDirectory, type Varve } from './varve.ts'
 
 const { dockerArchive, umociLayout, zstdLayout } = inject('images')
 const dir = join(inject('workDir'), 'save')
@@ -53,21 +53,12 @@ describe('images of docker save', () => {
     await rm(at('dir'), { recursive: true })
   })
 
-  test('saved as an OCI layout, umoci unpacks the files that Docker has', async () => {
+  test('saved as an OCI layout, umoci unpacks the files that varve has', async () => {
     await varve('save', 'debian:built', '--format', 'oci-layout', '-o', at('layout'))
     const [tag] = (await run('umoci', ['ls', '--layout', at('layout')])).trim().split('\n')
     await run('umoci', ['unpack', '--image', `${at('layout')}:${tag}`, at('bundle')])
-
-    await using docker = await startDocker(at('docker2'))
-    await docker('load', '-i', dockerArchive)
-    const container = (await docker('create', 'debian:built')).trim()
-    await mkdir(at('exported'))
-    await docker('export', '-o', at('exported.tar'), container)
-    await run('tar', ['-C', at('exported'), '--xattrs', '-xpf', at('exported.tar')])
-    const files = ['opt/hello', 'etc/passwd', 'etc/skel', 'usr/bin/awk', 'odd/one']
-    for (const file of files) {
-      await run('cmp', [join(at('bundle/rootfs'), file), join(at('exported'), file)])
-    }
+    const ours = await treeOf(await topDirectory(varve, 'debian:built'))
+    expect(await treeOf(at('bundle/rootfs'))).toEqual(ours)
   })
 })
 

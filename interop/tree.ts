@@ -4,27 +4,21 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from './run.ts'
 
-/** What a comparison leaves out. */
-export interface TreeOptions {
-  /** Change times of directories, which tools set or leave. */
-  readonly ignoreDirTimes?: boolean
-}
-
 const ENCODING = 'latin1'
 
 /**
  * Everything that a layer can say about each file beneath `root`: type, mode, owner, size, change
- * time in ns, device, link target, which names are one file, content, xattrs.
+ * time in ns, device, link target, which names are one file, content, xattrs. Not the root's own
+ * time, which Docker leaves as it is, and others take from the layer.
  */
-export async function treeOf(root: string, options: TreeOptions = {}): Promise<string[]> {
+export async function treeOf(root: string): Promise<string[]> {
   const lines: string[] = []
   const firstName = new Map<bigint, string>()
   const visit = (path: string) => {
     const full = Buffer.from(join(root, path), ENCODING)
     const stat = lstatSync(full, { bigint: true })
-    const directory = stat.isDirectory()
     const facts = [stat.mode.toString(8), `${stat.uid}:${stat.gid}`]
-    if (!directory || !options.ignoreDirTimes) facts.push(`${stat.mtimeNs}`)
+    if (path !== '.') facts.push(`${stat.mtimeNs}`)
     if (stat.isCharacterDevice() || stat.isBlockDevice()) facts.push(`device ${stat.rdev}`)
     if (stat.isSymbolicLink()) facts.push(`-> ${readlinkSync(full, ENCODING)}`)
     if (stat.isFile()) {
@@ -34,7 +28,7 @@ export async function treeOf(root: string, options: TreeOptions = {}): Promise<s
       else firstName.set(stat.ino, path)
     }
     lines.push(`${path} ${facts.join(' ')}`)
-    if (directory) {
+    if (stat.isDirectory()) {
       for (const name of readdirSync(full, ENCODING).sort()) visit(`${path}/${name}`)
     }
   }

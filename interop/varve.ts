@@ -1,7 +1,7 @@
 /** The command under test, run from source as its own process, on a store of its own. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Image, ImageLayer, LoadedImage } from '@varve/image'
 import { run } from './run.ts'
@@ -51,4 +51,12 @@ export async function tarDigest(varve: Varve, chainID: string): Promise<string> 
   for await (const chunk of createReadStream(file)) hash.update(chunk)
   await rm(file)
   return `sha256:${hash.digest('hex')}`
+}
+
+/** The directory of files that the vfs driver keeps for the top layer of an image. */
+export async function topDirectory(varve: Varve, image: string): Promise<string> {
+  const layer = (await varve.layers(image)).at(-1)
+  const hex = layer?.chainID.slice('sha256:'.length) ?? ''
+  const id = await readFile(join(varve.root, 'image/vfs/layerdb/sha256', hex, 'cache-id'), 'utf8')
+  return join(varve.root, 'vfs/dir', id)
 }
