@@ -28,10 +28,9 @@ import {
   wrapError,
 } from '@varve/core'
 import type { Sys } from '@varve/sys'
-import { type Aside, openAside, sweepAside } from './aside.ts'
+import { type Aside, openAside, refuseMounted, sweepAside, type Trees } from '@varve/trees'
 import { type Home, isThere, layersIn } from './home.ts'
 import { fileSystemOf, probeReflink } from './probe.ts'
-import { refuseMounted, type Trees } from './trees.ts'
 
 /** Docker sets no limit; neither is there one in the layout. As in its other drivers. */
 const MAX_DEPTH = 128

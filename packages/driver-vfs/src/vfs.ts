@@ -1,11 +1,10 @@
 import { resolve } from 'node:path'
 import { type Driver, wrapError } from '@varve/core'
 import { openSys, type Sys } from '@varve/sys'
-import { openAside } from './aside.ts'
+import { openAside, openTrees } from '@varve/trees'
 import { homeAt, openHome } from './home.ts'
 import { probeKeeps } from './probe.ts'
 import { readOnlyDriver } from './read-only.ts'
-import { openTrees } from './trees.ts'
 import { VfsDriver } from './vfs-driver.ts'
 
 /** How {@link vfs} opens. */

@@ -6,8 +6,8 @@ import { type CacheID, LayerError, newCacheID } from '@varve/core'
 import { vfs } from '@varve/driver-vfs'
 import { tarOf } from '@varve/testkit'
 import { describe, expect, test } from 'vitest'
-import { makeOddTree } from './odd-tree.ts'
-import { digestOfTree, isLinux, isRoot, nativeCalls, place } from './place.ts'
+import { makeOddTree } from '../../trees/test/odd-tree.ts'
+import { digestOfTree, isLinux, isRoot, nativeCalls, place } from '../../trees/test/place.ts'
 import { command, runAsNobody } from './runtime.ts'
 
 const modeOf = (path: string) => fs.lstatSync(path).mode & 0o7777

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { newCacheID } from '@varve/core'
 import { vfs } from '@varve/driver-vfs'
 import { describe, expect, test } from 'vitest'
-import { place } from './place.ts'
+import { place } from '../../trees/test/place.ts'
 import { kill, start, words } from './runtime.ts'
 
 const FILES = 3000

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { collect, newCacheID } from '@varve/core'
 import { vfs } from '@varve/driver-vfs'
 import { expect, test } from 'vitest'
-import { place } from './place.ts'
+import { place } from '../../trees/test/place.ts'
 
 test('readOnly reads layers, refuses every change, and touches nothing', async () => {
   await using dir = place()

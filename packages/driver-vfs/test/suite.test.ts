@@ -3,7 +3,7 @@ import { newCacheID } from '@varve/core'
 import { vfs } from '@varve/driver-vfs'
 import { driverSuite } from '@varve/testkit'
 import { afterAll, test } from 'vitest'
-import { place } from './place.ts'
+import { place } from '../../trees/test/place.ts'
 
 const dir = place()
 afterAll(() => dir[Symbol.asyncDispose]())

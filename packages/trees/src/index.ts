@@ -1,0 +1,10 @@
+/**
+ * Whole directory trees: copied with all that files have, deleted, put on stable storage, set aside.
+ * By descriptor where the system has the calls, so that no link leads out.
+ *
+ * @module
+ */
+export { type Aside, openAside, type RemoveTree, sweepAside } from './aside.ts'
+export { mountPointsIn } from './mount-points.ts'
+export { createPace, type Pace } from './pace.ts'
+export { openTrees, refuseMounted, type Trees } from './trees.ts'
