@@ -5,6 +5,7 @@ import type { MountRecord, Removal, Transaction } from '../metadata.ts'
 import type { CreateRWOptions, RemovedLayer, RWLayer } from '../store.ts'
 import { callOptions } from '../streams.ts'
 import type { StoreContext } from './context.ts'
+import { makeChainSafe } from './durability.ts'
 import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { type AcquiredLayer, acquireLayer } from './read-only-layer.ts'
 import { makeRWLayer, mountKey, stateOf } from './read-write-layer.ts'
@@ -58,6 +59,7 @@ async function make(
       ...(options.mountLabel === undefined ? {} : { mountLabel: options.mountLabel }),
       ...(options.storageOptions ? { storageOptions: options.storageOptions } : {}),
     })
+    await makeChainSafe(ctx, parent?.record.chainID)
     await driver.sync(ids)
     await tx.stageMount(record)
     outcome = await publish(ctx, tx, record, attempt)

@@ -1,8 +1,7 @@
-import { LayerError } from '../errors.ts'
 import type { CacheID } from '../ids.ts'
 import type { StoreContext } from './context.ts'
+import { verifyUnsafe } from './durability.ts'
 import { finishPending } from './release.ts'
-import { layerTar } from './tar-stream.ts'
 
 /**
  * Does what a process that died could not: undoes its unfinished registrations, finishes its
@@ -37,69 +36,6 @@ export async function recover(ctx: StoreContext): Promise<readonly string[]> {
     ...cleared.map((what) => `cleared away ${what}`),
     ...(await verifyUnsafe(ctx)),
   ]
-}
-
-/**
- * Reads every layer that was published without being put on stable storage before the machine
- * restarted: a whole one is made safe, a broken one set aside.
- *
- * @returns what was done, for people
- */
-async function verifyUnsafe(ctx: StoreContext): Promise<readonly string[]> {
-  const done: string[] = []
-  for (const id of await ctx.metadata.unverified()) {
-    const broken = await whyBroken(ctx, id)
-    if (broken === undefined) {
-      const { record } = await ctx.index.load(id)
-      await ctx.driver.sync([record.cacheID])
-      await ctx.metadata.markSynced([id])
-    } else {
-      await ctx.metadata.lock('exclusive', () =>
-        ctx.index.change(
-          () => ctx.metadata.setAside({ kind: 'layer', subject: id }),
-          () => {},
-        ),
-      )
-      done.push(`set aside layer ${id}, which did not survive the restart: ${broken}`)
-    }
-  }
-  return done
-}
-
-async function whyBroken(
-  ctx: StoreContext,
-  id: Parameters<StoreContext['index']['find']>[0],
-): Promise<string | undefined> {
-  try {
-    const { record } = await ctx.index.load(id)
-    for await (const _ of layerTar(ctx, record));
-    return undefined
-  } catch (error) {
-    if (LayerError.is(error) && error.code !== 'ERR_IO' && error.code !== 'ERR_PERMISSION') {
-      return error.message
-    }
-    throw error
-  }
-}
-
-/** Puts every layer that was published as `deferred` or `none` on stable storage. */
-export async function syncAll(ctx: StoreContext): Promise<void> {
-  ctx.assertOpen('Cannot put layers on stable storage')
-  const ids = await ctx.metadata.unsynced()
-  const cacheIDs: CacheID[] = []
-  const found: (typeof ids)[number][] = []
-  await ctx.metadata.lock('shared', async () => {
-    await ctx.index.refresh()
-    for (const id of ids) {
-      const loaded = await ctx.index.find(id)
-      if (loaded) {
-        cacheIDs.push(loaded.record.cacheID)
-        found.push(id)
-      }
-    }
-  })
-  if (cacheIDs.length > 0) await ctx.driver.sync(cacheIDs)
-  await ctx.metadata.markSynced(ids)
 }
 
 /** Driver layers that no metadata refers to and nobody is about to make. */

@@ -4,6 +4,7 @@ import type { LayerRecord, Transaction } from '../metadata.ts'
 import type { Layer, RegisterOptions } from '../store.ts'
 import { type ByteSource, callOptions, checkAborted } from '../streams.ts'
 import type { StoreContext } from './context.ts'
+import { makeChainSafe } from './durability.ts'
 import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { acquireLayer, makeLayer } from './read-only-layer.ts'
 import { DigestingSource, wrongDigest } from './tar-stream.ts'
@@ -88,7 +89,10 @@ async function fill(
     if (codec && applied.displaced.length > 0) {
       await tx.rewriteTarSplit((record) => codec.inline(record, applied.displaced))
     }
-    if (durability === 'full') await driver.sync([cacheID])
+    if (durability === 'full') {
+      await makeChainSafe(ctx, parent?.chainID)
+      await driver.sync([cacheID])
+    }
     const record: LayerRecord = {
       chainID: chainIDOf(parent?.chainID, diffID),
       diffID,

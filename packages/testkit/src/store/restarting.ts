@@ -63,6 +63,19 @@ export const restarting: readonly StoreCase[] = [
     },
   },
   {
+    name: 'what is safe stands on what is safe',
+    run: async (kit) => {
+      const { store, parts } = await kit.opened()
+      const deferred = { durability: 'deferred' } as const
+      const base = await add(store, [TAR], undefined, deferred)
+      const top = await add(store, [{ name: 't', data: 't' }], base.chainID, deferred)
+      await add(store, [{ name: 'u', data: 'u' }], base.chainID)
+      assert.deepEqual(await parts.metadata.unsynced(), [top.chainID])
+      await store.createRW('rw', { parent: top.chainID })
+      assert.deepEqual(await parts.metadata.unsynced(), [])
+    },
+  },
+  {
     name: 'a closed store refuses to work, and can be closed again',
     run: async (kit) => {
       const store = await kit.open()
