@@ -23,20 +23,28 @@ export function whyNot(): string | undefined {
   }
 }
 
+/** How much to try, and of what. */
+export interface LosePowerOptions extends ReplayOptions {
+  /** The system that the store works with. */
+  readonly sys: Sys
+  /** The system that it is judged with, if that is another. */
+  readonly sysAfter?: Sys
+}
+
 /** Records one run of the workload on a file system, then loses power in many ways. */
 export async function losePower(
   fileSystem: FileSystem,
   seed: number,
-  options: ReplayOptions & { readonly sys?: Sys },
+  options: LosePowerOptions,
 ): Promise<Replayed> {
-  const sys = options.sys ?? openSys()
+  const { sys, sysAfter = sys } = options
   using scratch = openScratch()
   let trees: Trees = {}
   const recording = await record(scratch, fileSystem, seed, async (directory, mark) => {
     const write = (entry: Entry): void => mark(JSON.stringify(entry))
     trees = await runWorkload(directory, sys, seed, write)
   })
-  const later = afterRestart(openSys())
+  const later = afterRestart(sysAfter)
   return await replay(scratch, fileSystem, recording, randomFrom(seed), options, (dir, marks) => {
     const entries = marks.map((text) => JSON.parse(text) as Entry)
     return judge(dir, later, entries.reduce(expectationAfter, NOTHING), trees)

@@ -38,7 +38,8 @@ const STEPS = [
   'releaseRW',
   'removeImage',
   'gc',
-  'registerDeferredChild',
+  'registerDeferredStack',
+  'reopen',
   'prune',
   'registerChild',
 ] as const
@@ -99,20 +100,26 @@ class Workload {
     await this.open()
   }
 
-  register(): Promise<void> {
-    return this.#register('full', undefined)
+  async register(): Promise<void> {
+    await this.#register('full', undefined)
   }
 
   async registerChild(): Promise<void> {
     await this.#register('full', await this.#anyLayer())
   }
 
-  registerDeferred(): Promise<void> {
-    return this.#register('deferred', undefined)
+  async registerDeferred(): Promise<void> {
+    await this.#register('deferred', undefined)
   }
 
   async registerDeferredChild(): Promise<void> {
     await this.#register('deferred', await this.#anyLayer())
+  }
+
+  /** Nothing between them is synced, unless somebody else does. */
+  async registerDeferredStack(): Promise<void> {
+    const base = await this.#register('deferred', await this.#anyLayer())
+    await this.#register('none', await this.#register('deferred', base))
   }
 
   async registerNone(): Promise<void> {
@@ -221,7 +228,7 @@ class Workload {
   async #register(
     durability: 'full' | 'deferred' | 'none',
     parent: ChainID | undefined,
-  ): Promise<void> {
+  ): Promise<ChainID> {
     const tar = makeLayer(this.random)
     const id = chainIDOf(parent, digestOf(tar) as DiffID)
     this.#write({ may: [layerKey(id)] })
@@ -232,6 +239,7 @@ class Workload {
     if (durability === 'full') this.#write({ must: [layerKey(id), ...this.#beneath(parent)] })
     else this.#unsafe.add(id)
     await this.#note(layer.cacheID)
+    return id
   }
 
   /** What is safe needs what it stands on. */
