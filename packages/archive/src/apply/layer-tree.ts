@@ -44,6 +44,11 @@ export class LayerTree {
     }
   }
 
+  /** Whether the layer has written this, or something beneath it. */
+  isOwn(path: string): boolean {
+    return this.#touched.has(path)
+  }
+
   /** Notes which payload is at a path now. `name` is the cleaned name from the tar. */
   wrotePayload(path: string, name: string, payload: Payload): void {
     if (!this.#aside) return

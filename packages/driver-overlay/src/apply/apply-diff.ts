@@ -1,0 +1,97 @@
+import { readdir } from 'node:fs/promises'
+import { type AppliedLayer, applyLayer, directoryWhiteouts } from '@varve/archive'
+import {
+  type AppliedDiff,
+  type ByteSource,
+  type CacheID,
+  type CallOptions,
+  cleanUp,
+  LayerError,
+} from '@varve/core'
+import { diskSize } from '../layers/disk-size.ts'
+import { isCommitted } from '../layers/make-layer.ts'
+import { type Layout, layoutOf } from '../layers/stacks.ts'
+import { mountLayer, viewBeneath } from '../mounting/layer-mounts.ts'
+import { PLACES } from '../mounting/mount-points.ts'
+import type { Parts } from '../parts.ts'
+import { createPace } from '../trees/pace.ts'
+import { LowerTree } from './lower-tree.ts'
+import { mountedWhiteouts, overlayWhiteouts } from './overlay-whiteouts.ts'
+
+/** Applies a layer tar: straight into an empty layer, else through a mount. */
+export async function applyDiff(
+  parts: Parts,
+  id: CacheID,
+  tar: ByteSource,
+  options: CallOptions,
+): Promise<AppliedDiff> {
+  const layout = await layoutOf(parts.home, id)
+  const aside = await parts.scratch.open()
+  try {
+    const applied =
+      (await applyStraight(parts, id, layout, tar, aside.path, options)) ??
+      (await applyMounted(parts, id, tar, aside.path, options))
+    const pace = createPace(options, `Cannot measure layer ${id}`)
+    return {
+      size: await diskSize(layout.diff, parts.native, pace),
+      displaced: applied.displaced,
+      async [Symbol.asyncDispose]() {
+        await applied[Symbol.asyncDispose]()
+        await aside[Symbol.asyncDispose]()
+      },
+    }
+  } catch (error) {
+    throw await cleanUp(error, () => aside[Symbol.asyncDispose]())
+  }
+}
+
+/** Undefined, and nothing done, if the layer is not empty or somebody looks at it. */
+async function applyStraight(
+  parts: Parts,
+  id: CacheID,
+  layout: Layout,
+  tar: ByteSource,
+  asideDir: string,
+  options: CallOptions,
+): Promise<AppliedLayer | undefined> {
+  const { sys, native, marks, mounts, features } = parts
+  using _lock = await mounts.lock(id, options.signal)
+  if (await isCommitted(parts.home, id)) throw isFinal(id)
+  if (PLACES.some((place) => mounts.isMounted(id, place))) return undefined
+  if ((await readdir(layout.diff)).length > 0) return undefined
+  using beneath = viewBeneath(parts, layout)
+  using lower = new LowerTree(sys, native, beneath?.path, beneath?.merged ?? false, marks)
+  return await applyLayer(layout.diff, tar, {
+    ...options,
+    sys,
+    asideDir,
+    keepOwner: features.keeps.owner,
+    whiteouts: overlayWhiteouts(native, marks, lower),
+  })
+}
+
+async function applyMounted(
+  parts: Parts,
+  id: CacheID,
+  tar: ByteSource,
+  asideDir: string,
+  options: CallOptions,
+): Promise<AppliedLayer> {
+  await using mount = await mountLayer(parts, id, options)
+  if (mount.readOnly) throw isFinal(id)
+  return await applyLayer(mount.path, tar, {
+    ...options,
+    sys: parts.sys,
+    asideDir,
+    keepOwner: parts.features.keeps.owner,
+    whiteouts: mountedWhiteouts(directoryWhiteouts, parts.marks),
+  })
+}
+
+function isFinal(id: CacheID): LayerError {
+  return new LayerError(
+    'ERR_LAYER_IN_USE',
+    `Cannot apply on layer ${id}: another layer stands on it`,
+    { data: { id }, hint: 'Make a new layer on it and apply there' },
+  )
+}

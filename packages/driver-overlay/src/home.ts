@@ -1,0 +1,87 @@
+import { chmod, lstat, mkdir, readdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type CacheID, isCacheID } from '@varve/core'
+
+/**
+ * Where things are: Docker's layout (moby `daemon/graphdriver/overlay2`). It takes no notice of what
+ * else is there.
+ *
+ * ```text
+ * <root>/               0710
+ *   <id>/               0710, a layer
+ *     diff/             what it has of its own; of a layer without parent, all that there is
+ *     link              its short name
+ *     lower             the short names of the layers beneath, nearest first: l/X:l/Y
+ *     work/             0700, the kernel's
+ *     committed         there once another layer stands on this one, which is final then
+ *     merged/, view/    0700, where it is mounted writable and read-only; there while it is
+ *     lock, *.lock      who mounts it; see mounting/mount-points.ts
+ *   l/                  0700, short name → ../<id>/diff
+ *   removing/<id>/      0700, a layer that is being deleted
+ *   aside/<random>/     0700, files of a living process that belong to no layer
+ *   probes.json         what was found out about this kernel and file system
+ * ```
+ */
+export interface Home {
+  readonly root: string
+  readonly links: string
+  readonly removing: string
+  readonly aside: string
+  readonly probes: string
+  /** Where a layer is. */
+  layer(id: CacheID): string
+  diff(id: CacheID): string
+  /** Where it is while it is deleted. */
+  removed(id: CacheID): string
+}
+
+/** Layers may hold set-user-id programs, so nobody else may come in (CVE-2021-41091). */
+export const PRIVATE = 0o710
+
+/** Makes what is missing of the directories. */
+export async function openHome(path: string): Promise<Home> {
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  // As the kernel shows it in its table of mounts.
+  const root = await realpath(path)
+  await closeToOthers(root, PRIVATE)
+  const home: Home = {
+    root,
+    links: join(root, 'l'),
+    removing: join(root, 'removing'),
+    aside: join(root, 'aside'),
+    probes: join(root, 'probes.json'),
+    layer: (id) => join(root, id),
+    diff: (id) => join(root, id, 'diff'),
+    removed: (id) => join(root, 'removing', id),
+  }
+  await mkdir(home.links, { recursive: true, mode: 0o700 })
+  await closeToOthers(home.links, 0o700)
+  return home
+}
+
+/** Also what somebody else made, or the umask cut. */
+async function closeToOthers(path: string, mode: number): Promise<void> {
+  const { mode: now } = await lstat(path)
+  if ((now & 0o7777) !== mode) await chmod(path, mode)
+}
+
+/** Every layer in a directory of layers, whatever else is there; none if it is missing. */
+export async function layersIn(path: string): Promise<CacheID[]> {
+  try {
+    return (await readdir(path)).filter(isCacheID)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Whether there is something at a path. */
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}

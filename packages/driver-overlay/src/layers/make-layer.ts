@@ -1,0 +1,68 @@
+import { join } from 'node:path'
+import type { CacheID } from '@varve/core'
+import { AT, type NativeCalls, O } from '@varve/sys'
+import { copyMetadata, ITSELF } from '../apply/copy-metadata.ts'
+import { type Home, isThere, PRIVATE } from '../home.ts'
+import type { Marks } from '../marks.ts'
+import { giveShortName, lowersOf, shortNameOf } from './short-names.ts'
+import { writeSynced } from './synced-file.ts'
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+
+/**
+ * Makes an empty layer, in place: the store has written its id down, so a half-made one is found.
+ *
+ * @throws `EEXIST` if there is something of that id
+ */
+export async function makeLayer(
+  home: Home,
+  native: NativeCalls,
+  marks: Marks,
+  id: CacheID,
+  parent: CacheID | undefined,
+): Promise<void> {
+  makeDirectory(native, AT.FDCWD, home.layer(id), PRIVATE)
+  const fd = native.openat(AT.FDCWD, bytes(home.layer(id)), O.RDONLY | O.DIRECTORY)
+  try {
+    makeDirectory(native, fd, 'diff', 0o755)
+    // The topmost layer's root is the root of all.
+    if (parent !== undefined) copyRoot(native, marks, home.diff(parent), fd)
+    if (parent !== undefined) makeDirectory(native, fd, 'work', 0o700)
+  } finally {
+    native.close(fd)
+  }
+  const write = (owner: CacheID, name: string, text: string, mode: number) =>
+    writeSynced(join(home.layer(owner), name), text, mode)
+  const lower = async (below: CacheID) => {
+    const names = [await shortNameOf(home, below), ...(await lowersOf(home, below))]
+    await write(id, 'lower', names.map((name) => `l/${name}`).join(':'), 0o644)
+  }
+  const commit = async (below: CacheID) => {
+    if (!(await isCommitted(home, below))) await write(below, 'committed', '', 0o600)
+  }
+  const steps = parent === undefined ? [] : [lower(parent), commit(parent)]
+  const results = await Promise.allSettled([giveShortName(home, id), ...steps])
+  // All of them have ended: nothing is written any more into what the caller removes.
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+/** Whether another layer stands on this one, or did; from then on it is only mounted read-only. */
+export function isCommitted(home: Home, id: CacheID): Promise<boolean> {
+  return isThere(join(home.layer(id), 'committed'))
+}
+
+function makeDirectory(native: NativeCalls, dirfd: number, name: string, mode: number): void {
+  native.mkdirat(dirfd, bytes(name), mode)
+  // Whatever the umask.
+  native.fchmodat(dirfd, bytes(name), mode)
+}
+
+function copyRoot(native: NativeCalls, marks: Marks, from: string, layer: number): void {
+  const source = native.openat(AT.FDCWD, bytes(from), O.RDONLY | O.DIRECTORY)
+  try {
+    const rename = (name: string) => (marks.isMark(name) ? undefined : name)
+    copyMetadata(native, [source, ITSELF], [layer, bytes('diff')], native.fstat(source), rename)
+  } finally {
+    native.close(source)
+  }
+}

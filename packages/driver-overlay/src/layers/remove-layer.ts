@@ -1,0 +1,56 @@
+import { mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CacheID, CallOptions } from '@varve/core'
+import type { NativeCalls } from '@varve/sys'
+import { type Home, isThere, layersIn } from '../home.ts'
+import { type MountPoints, PLACES } from '../mounting/mount-points.ts'
+import { mountedIn, refuseMounted, removeTree } from '../trees/remove.ts'
+import { readShortName, removeShortName } from './short-names.ts'
+
+/**
+ * Removes a layer. It is first renamed, so that one half deleted is never taken for a layer; this,
+ * and `finishRemovals`, go on where a killed process stopped.
+ *
+ * @throws LayerError `ERR_MOUNT_IN_USE`
+ */
+export async function removeLayer(
+  home: Home,
+  native: NativeCalls,
+  mounts: MountPoints,
+  id: CacheID,
+  options: CallOptions,
+): Promise<void> {
+  await finishRemoval(home, native, id, options)
+  if (!(await isThere(home.layer(id)))) return
+  {
+    using _lock = await mounts.lock(id, options.signal)
+    for (const place of PLACES) {
+      if (mounts.sweep(id, place) !== 'used') continue
+      throw mountedIn(home.layer(id), [join(home.layer(id), place)])
+    }
+    await refuseMounted(home.layer(id))
+    await mkdir(home.removing, { recursive: true, mode: 0o700 })
+    await rename(home.layer(id), home.removed(id))
+  }
+  await finishRemoval(home, native, id, options)
+}
+
+/** Finishes every removal that was begun; returns of which layers. */
+export async function finishRemovals(home: Home, native: NativeCalls): Promise<CacheID[]> {
+  const ids = await layersIn(home.removing)
+  for (const id of ids) await finishRemoval(home, native, id, {})
+  return ids
+}
+
+async function finishRemoval(
+  home: Home,
+  native: NativeCalls,
+  id: CacheID,
+  options: CallOptions,
+): Promise<void> {
+  const path = home.removed(id)
+  // Before the file that tells it is gone.
+  const name = await readShortName(path)
+  if (name !== undefined) await removeShortName(home, name)
+  await removeTree(path, native, options)
+}

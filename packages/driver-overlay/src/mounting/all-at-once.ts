@@ -1,0 +1,59 @@
+import { mkdtempSync, rmdirSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { AT, MS, type NativeCalls, O, UMOUNT } from '@varve/sys'
+import type { Mounter, MountRequest, OverlaySettings, Stack } from './stack.ts'
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+
+/**
+ * Mounts with mount(2), whose options must fit a page. Docker makes them short by going to its root
+ * first; in this process others would go with it. So each directory gets a symbolic link of one or
+ * two characters, and is named as `/proc/self/fd/7/a`: 180 of them fit, whatever the root is.
+ *
+ * @param scratch gives a directory of this process
+ */
+export function allAtOnce(
+  native: NativeCalls,
+  settings: OverlaySettings,
+  scratch: () => string,
+): Mounter {
+  const mount = (stack: Stack, target: string, { readOnly, label }: MountRequest) => {
+    const links = mkdtempSync(join(scratch(), 'links-'))
+    const fd = native.openat(AT.FDCWD, bytes(links), O.PATH | O.DIRECTORY)
+    try {
+      let made = 0
+      const short = (path: string) => {
+        const name = (made++).toString(36)
+        symlinkSync(path, join(links, name))
+        return `/proc/self/fd/${fd}/${name}`
+      }
+      const options = [
+        ...settings.map(([key, value]) => (value === true ? key : `${key}=${value}`)),
+        `lowerdir=${stack.lowers.map(short).join(':')}`,
+      ]
+      if (stack.upper) {
+        options.push(`upperdir=${short(stack.upper.diff)}`, `workdir=${short(stack.upper.work)}`)
+      }
+      if (label !== undefined) options.push(`context="${label}"`)
+      const flags = readOnly ? MS.RDONLY : 0
+      native.mount(bytes('overlay'), bytes(target), 'overlay', flags, options.join(','))
+    } finally {
+      native.close(fd)
+      rmSync(links, { recursive: true })
+    }
+  }
+  return {
+    mount,
+    view(stack) {
+      const path = mkdtempSync(join(scratch(), 'view-'))
+      mount(stack, path, { readOnly: true })
+      return {
+        path,
+        [Symbol.dispose]() {
+          native.umount2(bytes(path), UMOUNT.DETACH | UMOUNT.NOFOLLOW)
+          rmdirSync(path)
+        },
+      }
+    },
+  }
+}

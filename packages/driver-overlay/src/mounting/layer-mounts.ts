@@ -1,0 +1,90 @@
+import { join } from 'node:path'
+import type { CacheID, Mount, MountOptions } from '@varve/core'
+import { AT, O } from '@varve/sys'
+import { isCommitted } from '../layers/make-layer.ts'
+import { type Layout, layoutOf } from '../layers/stacks.ts'
+import type { Parts } from '../parts.ts'
+import { PLACES, type Place } from './mount-points.ts'
+import type { View } from './stack.ts'
+
+/** Mounts a layer for whoever asked; a writable base layer is simply its own directory. */
+export async function mountLayer(parts: Parts, id: CacheID, options: MountOptions): Promise<Mount> {
+  const { home, mounts } = parts
+  using _lock = await mounts.lock(id, options.signal)
+  const layout = await layoutOf(home, id)
+  const committed = await isCommitted(home, id)
+  const readOnly = options.readOnly === true || committed
+  if (!readOnly && !layout.writable) {
+    return { path: layout.diff, readOnly, async [Symbol.asyncDispose]() {} }
+  }
+  const place: Place = readOnly ? 'view' : 'merged'
+  const path = mounts.use(id, place, (target) =>
+    mountOn(parts, id, layout, target, { ...options, readOnly, committed }),
+  )
+  let used = true
+  return {
+    path,
+    readOnly,
+    async [Symbol.asyncDispose]() {
+      if (!used) return
+      used = false
+      if (!mounts.uses(id, place)) return
+      using _lock = await mounts.lock(id)
+      mounts.leave(id, place)
+    },
+  }
+}
+
+interface How {
+  readonly readOnly: boolean
+  readonly committed: boolean
+  readonly mountLabel?: string
+}
+
+function mountOn(
+  { home, mounts, mounter }: Parts,
+  id: CacheID,
+  { diff, view, writable }: Layout,
+  target: string,
+  { readOnly, committed, mountLabel }: How,
+): void {
+  if (!view || !writable) {
+    mounts.bind(diff, target, readOnly)
+    return
+  }
+  // The kernel does not let two mounts write to one directory; but one can be in two places.
+  const other = PLACES.find((place) => mounts.isMounted(id, place))
+  if (other) {
+    mounts.bind(join(home.layer(id), other), target, readOnly)
+    return
+  }
+  const request = { readOnly, ...(mountLabel === undefined ? {} : { label: mountLabel }) }
+  mounter.mount(committed ? view : writable, target, request)
+}
+
+/** All of a layer to be read by this process, as it is now. */
+export async function viewLayer(parts: Parts, id: CacheID): Promise<View> {
+  const { diff, view } = await layoutOf(parts.home, id)
+  if (!view) return { path: diff, [Symbol.dispose]() {} }
+  const place = PLACES.find((each) => parts.mounts.isMounted(id, each))
+  // Beneath a mount that is written to, the same files may not be looked at in another.
+  return place ? openView(parts, join(parts.home.layer(id), place)) : parts.mounter.view(view)
+}
+
+/** All that is beneath a layer; undefined if nothing is. */
+export function viewBeneath(
+  parts: Parts,
+  { writable }: Layout,
+): (View & { readonly merged: boolean }) | undefined {
+  const [first, second] = writable?.lowers ?? []
+  if (!writable || first === undefined) return undefined
+  if (second === undefined) return { path: first, merged: false, [Symbol.dispose]() {} }
+  const view = parts.mounter.view({ lowers: writable.lowers })
+  return { path: view.path, merged: true, [Symbol.dispose]: () => view[Symbol.dispose]() }
+}
+
+/** What is mounted at a path, also after it is mounted there no more. */
+function openView({ native }: Parts, path: string): View {
+  const fd = native.openat(AT.FDCWD, new TextEncoder().encode(path), O.PATH | O.DIRECTORY)
+  return { path: `/proc/self/fd/${fd}`, [Symbol.dispose]: () => native.close(fd) }
+}

@@ -1,0 +1,215 @@
+import { mkdirSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { type CacheID, LayerError } from '@varve/core'
+import {
+  AT,
+  type FileLock,
+  MS,
+  type NativeCalls,
+  O,
+  RESOLVE,
+  type Sys,
+  type SysError,
+  UMOUNT,
+} from '@varve/sys'
+import type { Home } from '../home.ts'
+import { mountPointsIn } from '../trees/mount-points.ts'
+
+/** Where in its directory a layer is mounted: writable, as Docker does, or read-only. */
+export const PLACES = ['merged', 'view'] as const
+export type Place = (typeof PLACES)[number]
+
+/** Mounts something on a directory. */
+export type MountOn = (target: string) => void
+
+interface Held {
+  readonly path: string
+  readonly users: FileLock
+  count: number
+}
+
+/**
+ * Counts who uses a layer's mounts: in this process by numbers, among processes by locks. Each
+ * process that uses a mount holds its lock shared; who can take it alone is the last one, or finds
+ * that a killed process has left the mount behind. A second lock, `lock`, is held while any of this
+ * changes.
+ *
+ * All processes must be in one mount namespace.
+ */
+export class MountPoints {
+  readonly #home: Home
+  readonly #sys: Sys
+  readonly #native: NativeCalls
+  readonly #held = new Map<string, Held>()
+  readonly #onExit = (): void => this.#leaveAll()
+
+  constructor(home: Home, sys: Sys, native: NativeCalls) {
+    this.#home = home
+    this.#sys = sys
+    this.#native = native
+  }
+
+  /** Alone with a layer: nobody mounts, unmounts or removes it meanwhile. */
+  async lock(id: CacheID, signal?: AbortSignal): Promise<FileLock> {
+    try {
+      const path = join(this.#home.layer(id), 'lock')
+      return await this.#sys.lockFile(path, { mode: 'exclusive', ...(signal ? { signal } : {}) })
+    } catch (error) {
+      if (signal?.aborted) {
+        throw new LayerError('ERR_ABORTED', `Cannot lock layer ${id}: interrupted`, {
+          cause: error,
+        })
+      }
+      if ((error as SysError).code !== 'ENOENT') throw error
+      throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, {
+        cause: error,
+        data: { id },
+      })
+    }
+  }
+
+  /** One more user of a mount, which is made if it is not there; the layer must be locked. */
+  use(id: CacheID, place: Place, mountOn: MountOn): string {
+    const key = `${id}/${place}`
+    const held = this.#held.get(key)
+    if (held) {
+      held.count++
+      return held.path
+    }
+    const path = join(this.#home.layer(id), place)
+    const users = this.#sys.tryLockFile(`${path}.lock`, 'shared')
+    if (!users) throw new Error(`somebody holds ${path}.lock without holding the layer's lock`)
+    try {
+      // One that a killed process left, or another one uses, is as good as a new one.
+      if (!this.isMounted(id, place)) {
+        makeDirectory(path)
+        mountOn(path)
+      }
+    } catch (error) {
+      users[Symbol.dispose]()
+      throw error
+    }
+    if (this.#held.size === 0) process.on('exit', this.#onExit)
+    this.#held.set(key, { path, users, count: 1 })
+    return path
+  }
+
+  /** Whether this process uses a mount. */
+  uses(id: CacheID, place: Place): boolean {
+    return this.#held.has(`${id}/${place}`)
+  }
+
+  /** One user less; the last one of all unmounts. The layer must be locked. */
+  leave(id: CacheID, place: Place): void {
+    const key = `${id}/${place}`
+    const held = this.#held.get(key)
+    if (!held || --held.count > 0) return
+    this.#drop(key, held)
+    this.sweep(id, place)
+  }
+
+  /**
+   * Unmounts what nobody uses. The layer must be locked.
+   *
+   * @returns `used` if somebody does
+   */
+  sweep(id: CacheID, place: Place): 'none' | 'swept' | 'used' {
+    const path = join(this.#home.layer(id), place)
+    using alone = this.#sys.tryLockFile(`${path}.lock`, 'exclusive')
+    if (!alone) return 'used'
+    let swept = false
+    // Once for each time that something was mounted over it.
+    while (this.isMounted(id, place)) {
+      this.#native.umount2(encode(path), UMOUNT.DETACH | UMOUNT.NOFOLLOW)
+      swept = true
+    }
+    try {
+      rmdirSync(path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    return swept ? 'swept' : 'none'
+  }
+
+  /** Whether something is mounted at a layer's place. */
+  isMounted(id: CacheID, place: Place): boolean {
+    const native = this.#native
+    if (!native.hasOpenat2) {
+      const path = join(this.#home.layer(id), place)
+      return mountPointsIn(path).includes(path)
+    }
+    const layer = native.openat(AT.FDCWD, encode(this.#home.layer(id)), O.PATH | O.DIRECTORY)
+    try {
+      native.close(native.openat2(layer, encode(place), O.PATH, 0, RESOLVE.NO_XDEV))
+      return false
+    } catch (error) {
+      const { code } = error as SysError
+      if (code === 'EXDEV') return true
+      if (code === 'ENOENT') return false
+      throw error
+    } finally {
+      native.close(layer)
+    }
+  }
+
+  /** Layers that this process sees something mounted in at one of their places. */
+  mounted(): readonly (readonly [id: CacheID, place: Place])[] {
+    const found: [CacheID, Place][] = []
+    for (const point of mountPointsIn(this.#home.root)) {
+      const [id = '', place = '', rest] = point.slice(this.#home.root.length + 1).split('/')
+      if (rest === undefined && (place === 'merged' || place === 'view')) {
+        found.push([id as CacheID, place])
+      }
+    }
+    return found
+  }
+
+  /** Makes a mount of what is at a path, writable or not. */
+  bind(from: string, target: string, readOnly: boolean): void {
+    const to = encode(target)
+    this.#native.mount(encode(from), to, '', MS.BIND)
+    const flags = MS.REMOUNT | MS.BIND | (readOnly ? MS.RDONLY : 0)
+    this.#native.mount(encode('none'), to, '', flags)
+  }
+
+  /** Unmounts whatever only this process uses. */
+  async close(): Promise<void> {
+    for (const [key, held] of [...this.#held]) {
+      const [id, place] = key.split('/') as [CacheID, Place]
+      using _lock = await this.lock(id)
+      if (this.#held.get(key) !== held) continue
+      this.#drop(key, held)
+      this.sweep(id, place)
+    }
+  }
+
+  #drop(key: string, held: Held): void {
+    this.#held.delete(key)
+    held.users[Symbol.dispose]()
+    if (this.#held.size === 0) process.off('exit', this.#onExit)
+  }
+
+  /** The process ends, and there is no time to wait for anybody. */
+  #leaveAll(): void {
+    for (const [key, held] of [...this.#held]) {
+      const [id, place] = key.split('/') as [CacheID, Place]
+      using lock = this.#sys.tryLockFile(join(this.#home.layer(id), 'lock'), 'exclusive')
+      this.#drop(key, held)
+      // Otherwise the next to open the driver finds it.
+      if (lock) this.sweep(id, place)
+    }
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, 0o700)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}

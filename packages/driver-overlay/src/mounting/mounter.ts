@@ -1,0 +1,16 @@
+import type { NativeCalls } from '@varve/sys'
+import { allAtOnce } from './all-at-once.ts'
+import type { Mounter, MountMethod, OverlaySettings } from './stack.ts'
+import { stepByStep } from './step-by-step.ts'
+
+/** @param scratch gives a directory of this process, if the method needs one */
+export function mounterOf(
+  native: NativeCalls,
+  method: MountMethod,
+  settings: OverlaySettings,
+  scratch: () => string,
+): Mounter {
+  return method === 'options'
+    ? allAtOnce(native, settings, scratch)
+    : stepByStep(native, settings, method === 'strings')
+}

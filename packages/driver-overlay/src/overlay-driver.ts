@@ -1,0 +1,202 @@
+import { changesBetween, diffSize, openFiles, verifyTree, writeDiff } from '@varve/archive'
+import {
+  type AppliedDiff,
+  asCacheID,
+  type ByteSource,
+  type CacheID,
+  type CallOptions,
+  type Change,
+  cleanUp,
+  type Driver,
+  type DriverCapabilities,
+  type DriverCreateOptions,
+  type DriverCreateReadWriteOptions,
+  type FileGetter,
+  LayerError,
+  type Mount,
+  type MountOptions,
+  toStream,
+  wrapError,
+} from '@varve/core'
+import { applyDiff } from './apply/apply-diff.ts'
+import { LowerTree } from './apply/lower-tree.ts'
+import { overlayWhiteouts } from './apply/overlay-whiteouts.ts'
+import { differences } from './diff/differences.ts'
+import { isThere, layersIn } from './home.ts'
+import { cleanUpHome } from './layers/cleanup.ts'
+import { makeLayer } from './layers/make-layer.ts'
+import { removeLayer } from './layers/remove-layer.ts'
+import { mountLayer, viewLayer } from './mounting/layer-mounts.ts'
+import type { Parts } from './parts.ts'
+import { statusOf } from './probe/status.ts'
+
+/** Docker's limit (moby `overlay2/overlay.go`, `maxDepth`). */
+const MAX_DEPTH = 128
+
+export class OverlayDriver implements Driver {
+  readonly name = 'overlay2'
+  readonly capabilities: DriverCapabilities
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.capabilities = {
+      reproducesExactDiffs: false,
+      maxDepth: MAX_DEPTH,
+      mount: 'kernel',
+      keeps: parts.features.keeps,
+      needs: ['linux', 'root', 'ffi'],
+    }
+  }
+
+  async create(id: CacheID, options: DriverCreateOptions = {}): Promise<void> {
+    const { home, native, marks } = this.#parts
+    const { parent } = options
+    asCacheID(id)
+    const attempt = `Cannot create layer ${id}`
+    if (parent !== undefined) await this.#find(parent)
+    if (await isThere(home.layer(id))) {
+      throw new LayerError('ERR_INVALID_ARGUMENT', `${attempt}: it exists already`, {
+        data: { id },
+      })
+    }
+    try {
+      await makeLayer(home, native, marks, id, parent)
+    } catch (error) {
+      throw await cleanUp(wrapError(error, attempt, { id, parent }), () => this.remove(id))
+    }
+  }
+
+  async createReadWrite(id: CacheID, options: DriverCreateReadWriteOptions = {}): Promise<void> {
+    for (const option of Object.keys(options.storageOptions ?? {})) {
+      throw new LayerError(
+        'ERR_NOT_SUPPORTED',
+        `Cannot create layer ${id}: no option "${option}"`,
+        { data: { id, option }, hint: 'The overlay driver has no storage options; leave them out' },
+      )
+    }
+    await this.create(id, options)
+  }
+
+  async remove(id: CacheID, options: CallOptions = {}): Promise<void> {
+    const { home, native, mounts } = this.#parts
+    asCacheID(id)
+    try {
+      await removeLayer(home, native, mounts, id, options)
+    } catch (error) {
+      throw wrapError(error, `Cannot remove layer ${id}`, { id })
+    }
+  }
+
+  async exists(id: CacheID): Promise<boolean> {
+    return isThere(this.#parts.home.layer(asCacheID(id)))
+  }
+
+  async *list(): AsyncIterable<CacheID> {
+    yield* await layersIn(this.#parts.home.root)
+  }
+
+  async mount(id: CacheID, options: MountOptions = {}): Promise<Mount> {
+    await this.#find(id)
+    try {
+      return await mountLayer(this.#parts, id, options)
+    } catch (error) {
+      throw wrapError(error, `Cannot mount layer ${id}`, { id })
+    }
+  }
+
+  async applyDiff(
+    id: CacheID,
+    _parent: CacheID | undefined,
+    tar: ByteSource,
+    options: CallOptions = {},
+  ): Promise<AppliedDiff> {
+    await this.#find(id)
+    return applyDiff(this.#parts, id, tar, options)
+  }
+
+  diff(id: CacheID, parent?: CacheID, options: CallOptions = {}): ReadableStream<Uint8Array> {
+    return toStream(
+      this.#differences(id, parent, options, ({ upper, lower, options: how }) =>
+        writeDiff(upper, lower, how),
+      ),
+    )
+  }
+
+  changes(id: CacheID, parent?: CacheID, options: CallOptions = {}): AsyncIterable<Change> {
+    return this.#differences(id, parent, options, ({ upper, lower, options: how }) =>
+      changesBetween(upper, lower, how),
+    )
+  }
+
+  async diffSize(id: CacheID, parent?: CacheID, options: CallOptions = {}): Promise<number> {
+    const sizes = this.#differences(id, parent, options, async function* (trees) {
+      yield await diffSize(trees.upper, trees.lower, trees.options)
+    })
+    let size = 0
+    for await (const one of sizes) size += one
+    return size
+  }
+
+  async files(id: CacheID): Promise<FileGetter> {
+    await this.#find(id)
+    return openFiles(this.#parts.home.diff(id), { sys: this.#parts.sys })
+  }
+
+  async *verify(id: CacheID, tar: ByteSource, options: CallOptions = {}): AsyncIterable<string> {
+    const { home, sys, native, marks, features } = this.#parts
+    await this.#find(id)
+    using merged = await viewLayer(this.#parts, id)
+    using nothing = new LowerTree(sys, native, undefined, false, marks)
+    yield* verifyTree(home.diff(id), tar, {
+      ...options,
+      sys,
+      keepOwner: features.keeps.owner,
+      whiteouts: overlayWhiteouts(native, marks, nothing),
+      merged: merged.path,
+    })
+  }
+
+  async sync(ids: readonly CacheID[]): Promise<void> {
+    const { home, sys } = this.#parts
+    for (const id of ids) await this.#find(id)
+    try {
+      // Flushes also what is not ours; but one call for many files is by far the fastest.
+      if (ids.length > 0) await sys.syncFileSystem(home.root)
+    } catch (error) {
+      throw wrapError(error, `Cannot put ${ids.length} layers on stable storage`, { ids })
+    }
+  }
+
+  async cleanup(): Promise<readonly string[]> {
+    try {
+      return await cleanUpHome(this.#parts)
+    } catch (error) {
+      throw wrapError(error, `Cannot clean up ${this.#parts.home.root}`)
+    }
+  }
+
+  status(): Promise<Readonly<Record<string, string>>> {
+    return statusOf(this.#parts)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.mounts.close()
+    await this.#parts.scratch[Symbol.asyncDispose]()
+  }
+
+  async *#differences<T>(
+    ...[id, parent, options, compare]: Tail<Parameters<typeof differences<T>>>
+  ): AsyncGenerator<T> {
+    await this.#find(id)
+    if (parent !== undefined) await this.#find(parent)
+    yield* differences(this.#parts, id, parent, options, compare)
+  }
+
+  async #find(id: CacheID): Promise<void> {
+    if (await isThere(this.#parts.home.layer(asCacheID(id)))) return
+    throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
+  }
+}
+
+type Tail<T extends readonly unknown[]> = T extends readonly [unknown, ...infer Rest] ? Rest : never

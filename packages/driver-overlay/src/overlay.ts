@@ -1,0 +1,94 @@
+import { resolve } from 'node:path'
+import { type Driver, wrapError } from '@varve/core'
+import { openSys, type Sys } from '@varve/sys'
+import { openHome } from './home.ts'
+import { sweepMounts } from './layers/cleanup.ts'
+import { marksOf } from './marks.ts'
+import { MountPoints } from './mounting/mount-points.ts'
+import { mounterOf } from './mounting/mounter.ts'
+import type { MountMethod } from './mounting/stack.ts'
+import { OverlayDriver } from './overlay-driver.ts'
+import { cachedFeatures } from './probe/cached.ts'
+import type { Features } from './probe/features.ts'
+import { probe } from './probe/probe.ts'
+import { requireFileSystem, requireSystem } from './probe/unsupported.ts'
+import { Scratch } from './trees/scratch.ts'
+
+/** How {@link overlay} opens. */
+export interface OverlayOptions {
+  /** The driver's home, as Docker's `<data root>/overlay2`; made if it is missing. */
+  readonly root: string
+  /** The system, if it is open already. */
+  readonly sys?: Sys
+  /**
+   * The one way to mount that may be used; it is then tried out anew. Default: the best that works.
+   */
+  readonly mountMethod?: MountMethod
+  /** Whether changes are found by reading the upper directory. Default: if that is right here. */
+  readonly nativeDiff?: boolean
+}
+
+/**
+ * A driver that lays layers over each other with Linux's overlayfs: each keeps only what it has of
+ * its own, a new one on 100 others is made in milliseconds, and its changes are found by looking at
+ * them alone.
+ *
+ * The layout is that of Docker's overlay2 driver, which can read what this one writes and the other
+ * way round. It needs root, Linux on x86_64 or arm64, and a file system with extended attributes
+ * that is not an overlay itself. What the kernel can do beyond that is tried out once after each
+ * start of the machine.
+ *
+ * Nothing stays mounted when it is disposed of or the process exits. What a killed process leaves
+ * mounted is unmounted by the next one that opens it.
+ *
+ * @throws LayerError `ERR_NOT_SUPPORTED` where overlay cannot work, with the way out as its hint;
+ *   `ERR_PERMISSION`, `ERR_NO_SPACE` or `ERR_IO` if the home cannot be used
+ *
+ * @example
+ * ```ts
+ * import { mkdtemp, writeFile } from 'node:fs/promises'
+ * import { tmpdir } from 'node:os'
+ * import { join } from 'node:path'
+ * import { LayerError, newCacheID } from '@varve/core'
+ * import { overlay } from '@varve/driver-overlay'
+ *
+ * const root = await mkdtemp(join(tmpdir(), 'overlay-'))
+ * try {
+ *   await using driver = await overlay({ root })
+ *   const [base, top] = [newCacheID(), newCacheID()]
+ *   await driver.create(base)
+ *   await driver.createReadWrite(top, { parent: base })
+ *   await using mount = await driver.mount(top)
+ *   await writeFile(join(mount.path, 'motd'), 'hello')
+ *   const [change] = await Array.fromAsync(driver.changes(top, base))
+ *   console.assert(change?.path === '/motd')
+ * } catch (error) {
+ *   // Not root, or no Linux: the hint says what to use instead.
+ *   console.assert(LayerError.is(error, 'ERR_NOT_SUPPORTED') && error.hint !== undefined)
+ * }
+ * ```
+ */
+export async function overlay(options: OverlayOptions): Promise<Driver> {
+  const sys = options.sys ?? openSys()
+  const root = resolve(options.root)
+  const native = requireSystem(sys)
+  try {
+    const home = await openHome(root)
+    await requireFileSystem(home.root)
+    const scratch = new Scratch(home.aside, sys, native)
+    const tryOut = async (): Promise<Features> => {
+      await using place = await scratch.open()
+      return probe(native, place.path, options.mountMethod && [options.mountMethod])
+    }
+    const found = options.mountMethod ? await tryOut() : await cachedFeatures(home, sys, tryOut)
+    const features = { ...found, nativeDiff: options.nativeDiff ?? found.nativeDiff }
+    const mounter = mounterOf(native, features.method, features.settings, () => scratch.shared())
+    const mounts = new MountPoints(home, sys, native)
+    const marks = marksOf(features.userxattr)
+    const parts = { home, sys, native, features, mounter, mounts, marks, scratch }
+    await sweepMounts(parts)
+    return new OverlayDriver(parts)
+  } catch (error) {
+    throw wrapError(error, `Cannot open the overlay driver in ${root}`)
+  }
+}

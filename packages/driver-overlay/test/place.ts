@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { type NativeCalls, openSys } from '@varve/sys'
+
+/** Only root may mount, and only Linux has overlay. */
+export const canMount: boolean = process.platform === 'linux' && process.getuid?.() === 0
+
+/** In memory if it can be: `/tmp` may be an overlay, which carries none. */
+const PARENT = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+/** A new directory that is gone at the end of the scope, with all that is mounted in it. */
+export function place(parent: string = PARENT): AsyncDisposable & { readonly path: string } {
+  const path = mkdtempSync(join(parent, 'varve-overlay-'))
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      execFileSync('sh', ['-c', CLEAR, 'sh', path])
+    },
+  }
+}
+
+// Not `fs.rm`: names that are not UTF-8 would stay.
+const CLEAR =
+  'grep -o " $1/[^ ]*" /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l; rm -rf "$1"'
+
+/** The system's own calls. */
+export function nativeCalls(): NativeCalls {
+  const { native } = openSys({ ffi: true })
+  if (!native) throw new Error('openSys({ ffi: true }) must have native calls')
+  return native
+}
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
