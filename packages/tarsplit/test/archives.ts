@@ -10,8 +10,13 @@ export const byteSoup: fc.Arbitrary<Uint8Array> = fc
     fc.record({
       base: fc.nat(pool.length - 1),
       from: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat(6)),
-      cut: fc.oneof({ weight: 2, arbitrary: fc.constant(1) }, fc.double({ min: 0, max: 1 })),
-      changes: fc.array(fc.tuple(fc.double({ min: 0, max: 0.999 }), fc.nat(255)), { maxLength: 4 }),
+      cut: fc.oneof(
+        { weight: 2, arbitrary: fc.constant(1) },
+        fc.double({ min: 0, max: 1, noNaN: true }),
+      ),
+      changes: fc.array(fc.tuple(fc.double({ min: 0, max: 0.999, noNaN: true }), fc.nat(255)), {
+        maxLength: 4,
+      }),
       resum: fc.boolean(),
     }),
     { minLength: 1, maxLength: 3 },
