@@ -1,7 +1,8 @@
 import { chmod, lstat, mkdir, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { type CacheID, isCacheID } from '@varve/core'
+import type { Sys } from '@varve/sys'
 
 /**
  * Where things are. Docker's vfs driver has `dir/`, with one directory for each layer and nothing
@@ -38,23 +39,30 @@ export function homeAt(root: string): Home {
   }
 }
 
-/** Makes what is missing of the directories. */
-export async function openHome(root: string): Promise<Home> {
+/** Makes what is missing of the directories, and puts their names on stable storage. */
+export async function openHome(root: string, sys: Sys): Promise<Home> {
   const home = homeAt(root)
-  if (await makeDirectory(root, true)) await chmod(root, PRIVATE)
-  await makeDirectory(home.layers, false)
+  const top = await makeDirectory(root, true)
+  if (top !== undefined) await chmod(root, PRIVATE)
+  const madeLayers = await makeDirectory(home.layers, false)
   await keepOthersOut(home.layers)
+  const first = top ?? madeLayers
+  if (first !== undefined) {
+    for (let made = home.layers; made.length >= first.length; made = dirname(made)) {
+      await sys.syncDirectory(dirname(made))
+    }
+  }
   return home
 }
 
-/** Whether it was made. */
-async function makeDirectory(path: string, recursive: boolean): Promise<boolean> {
+/** The topmost directory that was made. */
+async function makeDirectory(path: string, recursive: boolean): Promise<string | undefined> {
   try {
-    if (recursive) return (await mkdir(path, { recursive, mode: 0o700 })) !== undefined
+    if (recursive) return await mkdir(path, { recursive, mode: 0o700 })
     await mkdir(path, 0o700)
-    return true
+    return path
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
     throw error
   }
 }

@@ -53,7 +53,7 @@ export async function vfs(options: VfsOptions): Promise<Driver> {
       const driver = new VfsDriver(homeAt(root), sys, openTrees(sys, true), KEEPS_ALL)
       return readOnlyDriver(driver, root)
     }
-    const home = await openHome(root)
+    const home = await openHome(root, sys)
     const keeps = await keepsIn(home.aside, sys)
     return new VfsDriver(home, sys, openTrees(sys, keeps.owner), keeps)
   } catch (error) {

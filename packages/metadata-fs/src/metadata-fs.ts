@@ -68,7 +68,7 @@ export async function metadataFs(options: MetadataFsOptions): Promise<MetadataSt
   try {
     if (readOnly) assertReadable(layout)
     else {
-      makeRoot(layout)
+      await makeRoot(sys, layout)
       owner = await lock.run('exclusive', async () => {
         await makeLayout(sys, layout)
         return await Owner.register(sys, layout)

@@ -8,9 +8,12 @@ import type { Layout } from './layout.ts'
 /** Of what is in `varve/`; Docker's own part has had none since Docker 1.10. */
 const VERSION = '1'
 
-/** Makes the root and the directory of the lock: what there must be before the lock can be taken. */
-export function makeRoot(layout: Layout): void {
-  makeDirectories(layout.root, 0o700)
+/**
+ * Makes the root and the directory of the lock: what there must be before the lock can be taken.
+ * New directories above the root are put on stable storage; the rest {@link makeLayout} does.
+ */
+export async function makeRoot(sys: Sys, layout: Layout): Promise<void> {
+  for (const made of makeDirectories(layout.root, 0o700)) await sys.syncDirectory(dirname(made))
   makeDirectory(layout.own, 0o700)
 }
 
@@ -52,21 +55,24 @@ function readVersion(layout: Layout): string | undefined {
   )
 }
 
-/** Not `recursive`: Node then says `ENOENT` whatever the system said. */
-function makeDirectories(path: string, mode: number): void {
+/** Not `recursive`: Node then says `ENOENT` whatever the system said. Gives what was made. */
+function makeDirectories(path: string, mode: number): string[] {
   try {
-    makeDirectory(path, mode)
+    return makeDirectory(path, mode) ? [path] : []
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT' || dirname(path) === path) throw error
-    makeDirectories(dirname(path), mode)
-    makeDirectory(path, mode)
+    const made = makeDirectories(dirname(path), mode)
+    return makeDirectory(path, mode) ? [...made, path] : made
   }
 }
 
-function makeDirectory(path: string, mode: number): void {
+/** Whether it was missing. */
+function makeDirectory(path: string, mode: number): boolean {
   try {
     mkdirSync(path, { mode })
+    return true
   } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error
+    if (errnoOf(error) === 'EEXIST') return false
+    throw error
   }
 }
