@@ -2,11 +2,19 @@ import { defineConfig } from 'vitest/config'
 
 const conditions = ['@varve/source']
 
+/** What these tests watch is a process of Node's, whichever runtime they run on themselves. */
+const ON_NODE_ONLY = [
+  'test/power-loss/**',
+  'test/store/faults/**',
+  'packages/*/test/faults.test.ts',
+]
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    exclude: process.env.VARVE_RUNTIME === undefined ? [] : ON_NODE_ONLY,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
