@@ -129,8 +129,8 @@ const HINT_OF_CODE: Readonly<Partial<Record<ErrorCode, string>>> = {
 /**
  * Turns whatever was thrown into a {@link LayerError} that says what was attempted.
  *
- * A LayerError and an abort pass through unchanged; an operating-system error gets the code that
- * fits its errno (`ERR_NO_SPACE`, `ERR_PERMISSION`, otherwise `ERR_IO`) and keeps `errno`,
+ * A LayerError passes through unchanged; an `AbortError` gets `ERR_ABORTED`; an operating-system
+ * error gets the code that fits its errno (`ERR_NO_SPACE`, `ERR_PERMISSION`, otherwise `ERR_IO`) and keeps `errno`,
  * `syscall` and `path` in `data`.
  *
  * @param error what was caught

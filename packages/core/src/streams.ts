@@ -40,6 +40,61 @@ export function checkAborted(signal: AbortSignal | undefined, attempt: string): 
 }
 
 /**
+ * The same bytes, an abort also ending the wait for a producer that has stalled: that one is told
+ * to end, and not waited for.
+ *
+ * @throws LayerError `ERR_ABORTED`, and what the source throws
+ */
+export async function* interruptible(
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+  attempt: string,
+): AsyncGenerator<Uint8Array> {
+  if (signal === undefined || !(Symbol.asyncIterator in source)) {
+    yield* source
+    return
+  }
+  const iterator = source[Symbol.asyncIterator]()
+  let reading = false
+  let ended = false
+  try {
+    while (!ended) {
+      checkAborted(signal, attempt)
+      reading = true
+      const step = await beforeAbort(iterator.next(), signal, attempt)
+      reading = false
+      if (step.done) ended = true
+      else yield step.value
+    }
+  } finally {
+    if (!reading && !ended) await iterator.return?.()
+    // The read has failed, and the source has ended; or it has stalled, and this call waits behind
+    // it for ever. The caller is told of the failure or the abort.
+    if (reading) iterator.return?.().catch(() => undefined)
+  }
+}
+
+/** What a promise gives, unless the abort comes first. */
+async function beforeAbort<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  attempt: string,
+): Promise<T> {
+  const aborted = Promise.withResolvers<undefined>()
+  const abort = () => aborted.resolve(undefined)
+  signal.addEventListener('abort', abort)
+  // The producer itself may have aborted while it was asked.
+  if (signal.aborted) abort()
+  try {
+    const first = await Promise.race([promise, aborted.promise])
+    if (first === undefined) checkAborted(signal, attempt)
+    return first as T
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+/**
  * A web stream over a source, pulled on demand. Cancelling it ends the source's iterator.
  *
  * Node's `ReadableStream.from` is not used: its chunks pass through two promises more.

@@ -1,106 +1,126 @@
 import { LayerError } from '../errors.ts'
+import type { ChainID } from '../ids.ts'
 import type { LayerRecord, MountRecord } from '../metadata.ts'
 import type { CheckOptions, Problem } from '../store.ts'
 import { callOptions, checkAborted } from '../streams.ts'
 import type { StoreContext } from './context.ts'
+import { type Fault, faultsOf } from './faults.ts'
+import { acquireLayer } from './read-only-layer.ts'
 import { cleanup, orphans } from './recovery.ts'
-import { layerTar } from './tar-stream.ts'
+import { setDamagedAside, setLayerAside, setMountAside, setUnloadableAside } from './set-aside.ts'
 
-type Finding = Omit<Problem, 'repaired'>
+const ATTEMPT = 'Cannot check the store'
 
 /** See `LayerStore.check`. */
 export async function* check(
   ctx: StoreContext,
   options: CheckOptions = {},
 ): AsyncGenerator<Problem> {
-  ctx.assertOpen('Cannot check the store')
+  ctx.assertOpen(ATTEMPT)
   const repair = options.repair ?? false
-  for await (const damage of ctx.metadata.damaged()) {
-    if (repair) await setAside(ctx, damage.kind, damage.subject)
-    yield {
-      kind: 'damaged-metadata',
-      subject: damage.subject,
-      message: `The metadata of ${damage.kind} ${damage.subject} is damaged: ${damage.reason}`,
-      repaired: repair,
-    }
+  for (const { kind, subject, reason } of await Array.fromAsync(ctx.metadata.damaged())) {
+    if (repair) await setDamagedAside(ctx, kind, subject)
+    const message = `The metadata of ${kind} ${subject} is damaged: ${reason}`
+    yield { kind: 'damaged-metadata', subject, message, repaired: repair }
   }
-  for (const layer of await Array.fromAsync(ctx.metadata.layers())) {
-    checkAborted(options.signal, 'Cannot check the store')
-    const findings = await Array.fromAsync(checkLayer(ctx, layer, options))
-    if (repair && findings.length > 0) await setAside(ctx, 'layer', layer.chainID)
-    for (const finding of findings) yield { ...finding, repaired: repair }
+  for (const layer of parentsFirst(await Array.fromAsync(ctx.metadata.layers()))) {
+    checkAborted(options.signal, ATTEMPT)
+    const faults = await checkLayer(ctx, layer, options)
+    if (repair && faults.length > 0) {
+      const unloadable = faults.every(({ kind }) => kind === 'missing-parent')
+      await (unloadable ? setUnloadableAside(ctx, layer.chainID) : setLayerAside(ctx, layer))
+    }
+    for (const fault of faults) yield { ...fault, subject: layer.chainID, repaired: repair }
   }
   for (const mount of await Array.fromAsync(ctx.metadata.mounts())) {
-    const finding = await checkMount(ctx, mount)
-    if (finding === undefined) continue
-    if (repair) await setAside(ctx, 'mount', mount.name)
-    yield { ...finding, repaired: repair }
+    checkAborted(options.signal, ATTEMPT)
+    yield* checkMount(ctx, mount, repair)
   }
   yield* checkOrphans(ctx, repair)
 }
 
-async function* checkLayer(
-  ctx: StoreContext,
-  layer: LayerRecord,
-  options: CheckOptions,
-): AsyncGenerator<Finding> {
-  const subject = layer.chainID
-  try {
-    await ctx.index.refresh()
-    await ctx.index.load(subject)
-  } catch (error) {
-    if (!LayerError.is(error)) throw error
-    // Removed by somebody else since it was listed.
-    if (error.code === 'ERR_LAYER_NOT_FOUND') return
-    yield { kind: 'missing-parent', subject, message: error.message }
-    return
+/** So that what stands on a layer that is set aside is found to in the same run. */
+function parentsFirst(layers: readonly LayerRecord[]): readonly LayerRecord[] {
+  const records = new Map(layers.map((layer) => [layer.chainID, layer]))
+  const depths = new Map<ChainID, number>()
+  const depthOf = (id: ChainID | undefined): number => {
+    const record = id && records.get(id)
+    if (!record) return 0
+    const depth = depths.get(record.chainID) ?? depthOf(record.parent) + 1
+    depths.set(record.chainID, depth)
+    return depth
   }
-  if (!(await ctx.driver.exists(layer.cacheID))) {
-    const message = `The files of layer ${subject} (driver layer ${layer.cacheID}) are missing`
-    yield { kind: 'missing-data', subject, message }
-    return
-  }
-  if (options.full) yield* readLayer(ctx, layer, options)
+  return layers.toSorted((a, b) => depthOf(a.chainID) - depthOf(b.chainID))
 }
 
-/** Reads a layer whole, and compares its files with its tar where the driver can. */
-async function* readLayer(
+async function checkLayer(
   ctx: StoreContext,
   layer: LayerRecord,
   options: CheckOptions,
-): AsyncGenerator<Finding> {
-  const subject = layer.chainID
+): Promise<readonly Fault[]> {
   const call = callOptions(options)
   try {
-    for await (const _ of layerTar(ctx, layer, call));
+    const own = await acquireLayer(ctx, layer.chainID, ATTEMPT, call)
+    try {
+      // Somebody else's by now, who has just made it.
+      if (own.record.cacheID !== layer.cacheID) return []
+      return await Array.fromAsync(faultsOf(ctx, layer, options.full ?? false, call))
+    } finally {
+      await own.drop()
+    }
   } catch (error) {
-    if (!LayerError.is(error) || error.code === 'ERR_ABORTED' || error.code === 'ERR_IO')
-      throw error
-    const kind = error.code === 'ERR_DIGEST_MISMATCH' ? 'digest-mismatch' : 'altered-data'
-    yield { kind, subject, message: error.message }
-    return
-  }
-  const differences = ctx.driver.verify?.(layer.cacheID, layerTar(ctx, layer), call) ?? []
-  for await (const text of differences) {
-    yield { kind: 'altered-data', subject, message: `Layer ${subject}: ${text}` }
+    // Removed by somebody else since it was listed.
+    if (LayerError.is(error, 'ERR_LAYER_NOT_FOUND')) return []
+    if (!LayerError.is(error, 'ERR_CORRUPT_METADATA')) throw error
+    return [{ kind: 'missing-parent', message: error.message }]
   }
 }
 
-async function checkMount(ctx: StoreContext, mount: MountRecord): Promise<Finding | undefined> {
-  const subject = mount.name
-  for (const id of [mount.mountID, ...(mount.initID ? [mount.initID] : [])]) {
-    if (await ctx.driver.exists(id)) continue
-    const message = `The files of read-write layer ${subject} (driver layer ${id}) are missing`
-    return { kind: 'missing-data', subject, message }
+/**
+ * A read-write layer holds what nobody can load again: it is set aside only when its own files are
+ * gone.
+ */
+async function* checkMount(
+  ctx: StoreContext,
+  mount: MountRecord,
+  repair: boolean,
+): AsyncGenerator<Problem> {
+  const { name: subject, mountID, initID, parent } = mount
+  const missing = (id: string): string =>
+    `The files of read-write layer ${subject} (driver layer ${id}) are missing`
+  if (!(await ctx.driver.exists(mountID))) {
+    if (!(await isListed(ctx, mount))) return
+    if (repair) await setMountAside(ctx, mount)
+    yield { kind: 'missing-data', subject, message: missing(mountID), repaired: repair }
+    return
   }
-  if (mount.parent === undefined) return undefined
+  if (initID && !(await ctx.driver.exists(initID)) && (await isListed(ctx, mount))) {
+    yield { kind: 'missing-data', subject, message: missing(initID), repaired: false }
+  }
+  const why = await whyMissing(ctx, parent)
+  if (why === undefined || !(await isListed(ctx, mount))) return
+  const message = `Read-write layer ${subject} stands on a layer that is gone: ${why}`
+  yield { kind: 'missing-parent', subject, message, repaired: false }
+}
+
+/** Whether a read-write layer has not been removed since it was found. */
+async function isListed(ctx: StoreContext, { name, mountID }: MountRecord): Promise<boolean> {
+  return (await ctx.metadata.mount(name))?.mountID === mountID
+}
+
+async function whyMissing(ctx: StoreContext, id: ChainID | undefined): Promise<string | undefined> {
+  if (id === undefined) return undefined
   try {
-    await ctx.index.load(mount.parent)
+    await ctx.metadata.lock('shared', async () => {
+      await ctx.index.refresh()
+      await ctx.index.load(id)
+    })
     return undefined
   } catch (error) {
-    if (!LayerError.is(error)) throw error
-    const message = `Read-write layer ${subject} stands on a layer that is gone: ${error.message}`
-    return { kind: 'missing-parent', subject, message }
+    const isGone =
+      LayerError.is(error, 'ERR_LAYER_NOT_FOUND') || LayerError.is(error, 'ERR_CORRUPT_METADATA')
+    if (isGone) return error.message
+    throw error
   }
 }
 
@@ -114,19 +134,4 @@ async function* checkOrphans(ctx: StoreContext, repair: boolean): AsyncGenerator
     yield { kind: 'unreferenced-data', subject: id, message, repaired: repair }
   }
   if (repair) await cleanup(ctx)
-}
-
-async function setAside(
-  ctx: StoreContext,
-  kind: 'layer' | 'mount',
-  subject: string,
-): Promise<void> {
-  await ctx.metadata.lock('exclusive', () =>
-    ctx.index.change(
-      () => ctx.metadata.setAside({ kind, subject }),
-      () => {},
-    ),
-  )
-  // Whoever stood on it is no longer what was remembered.
-  ctx.index.forget()
 }

@@ -1,11 +1,15 @@
-import { LayerError } from '../errors.ts'
-import type { CacheID, ChainID } from '../ids.ts'
-import type { LoadedLayer, StoreContext } from './context.ts'
-import { layerTar } from './tar-stream.ts'
+import { cleanUp, LayerError } from '../errors.ts'
+import type { ChainID } from '../ids.ts'
+import type { StoreContext } from './context.ts'
+import { faultsOf } from './faults.ts'
+import { type AcquiredLayer, acquireLayer } from './read-only-layer.ts'
+import { setLayerAside, setUnloadableAside } from './set-aside.ts'
+
+const ATTEMPT = 'Cannot put layers on stable storage'
 
 /** Puts every layer that was published as `deferred` or `none` on stable storage. */
 export async function syncAll(ctx: StoreContext): Promise<void> {
-  ctx.assertOpen('Cannot put layers on stable storage')
+  ctx.assertOpen(ATTEMPT)
   await makeSafe(ctx, await ctx.metadata.unsynced())
 }
 
@@ -32,19 +36,41 @@ export async function makeChainSafe(ctx: StoreContext, top: ChainID | undefined)
   )
 }
 
+/**
+ * Holds each layer until it is marked safe: were it removed and registered anew meanwhile, the mark
+ * that is taken away would be the new one's.
+ */
 async function makeSafe(ctx: StoreContext, ids: readonly ChainID[]): Promise<void> {
-  if (ids.length === 0) return
-  const cacheIDs = await ctx.metadata.lock('shared', async () => {
-    await ctx.index.refresh()
-    const found: CacheID[] = []
+  const held: AcquiredLayer[] = []
+  const sync = async (): Promise<void> => {
     for (const id of ids) {
-      const layer = await ctx.index.find(id)
-      if (layer) found.push(layer.record.cacheID)
+      const layer = await acquireIfWhole(ctx, id)
+      if (layer) held.push(layer)
     }
-    return found
-  })
-  if (cacheIDs.length > 0) await ctx.driver.sync(cacheIDs)
-  await ctx.metadata.markSynced(ids)
+    if (held.length === 0) return
+    await ctx.driver.sync(held.map(({ record }) => record.cacheID))
+    await ctx.metadata.markSynced(held.map(({ record }) => record.chainID))
+  }
+  let failure: unknown
+  try {
+    await sync()
+  } catch (error) {
+    failure = error
+  }
+  failure = await cleanUp(failure, ...held.map(({ drop }) => drop))
+  if (failure !== undefined) throw failure
+}
+
+/** Undefined for a layer that was removed since, or is damaged: then there is nothing to save. */
+async function acquireIfWhole(ctx: StoreContext, id: ChainID): Promise<AcquiredLayer | undefined> {
+  try {
+    return await acquireLayer(ctx, id, ATTEMPT)
+  } catch (error) {
+    const isBroken =
+      LayerError.is(error, 'ERR_CORRUPT_METADATA') || LayerError.is(error, 'ERR_LAYER_NOT_FOUND')
+    if (isBroken) return undefined
+    throw error
+  }
 }
 
 /**
@@ -56,20 +82,8 @@ async function makeSafe(ctx: StoreContext, ids: readonly ChainID[]): Promise<voi
 export async function verifyUnsafe(ctx: StoreContext): Promise<readonly string[]> {
   const done: string[] = []
   for (const id of await baseFirst(ctx, await ctx.metadata.unverified())) {
-    const broken = await whyBroken(ctx, id)
-    if (broken === undefined) {
-      await makeSafe(ctx, [id])
-      continue
-    }
-    await ctx.metadata.lock('exclusive', () =>
-      ctx.index.change(
-        () => ctx.metadata.setAside({ kind: 'layer', subject: id }),
-        () => {},
-      ),
-    )
-    // Whoever stands on it is no longer what was remembered.
-    ctx.index.forget()
-    done.push(`set aside layer ${id}, which did not survive the restart: ${broken}`)
+    const why = await repairUnsafe(ctx, id)
+    if (why) done.push(`set aside layer ${id}, which did not survive the restart: ${why}`)
   }
   return done
 }
@@ -78,43 +92,25 @@ export async function verifyUnsafe(ctx: StoreContext): Promise<readonly string[]
 async function baseFirst(ctx: StoreContext, ids: readonly ChainID[]): Promise<ChainID[]> {
   const found: { readonly id: ChainID; readonly depth: number }[] = []
   for (const id of ids) {
-    found.push({ id, depth: (await loadIfWhole(ctx, id))?.depth ?? Number.MAX_SAFE_INTEGER })
+    const layer = await acquireIfWhole(ctx, id)
+    found.push({ id, depth: layer?.depth ?? Number.MAX_SAFE_INTEGER })
+    await layer?.drop()
   }
   return found.sort((a, b) => a.depth - b.depth).map(({ id }) => id)
 }
 
-async function loadIfWhole(ctx: StoreContext, id: ChainID): Promise<LoadedLayer | undefined> {
+/** Why a layer was set aside; undefined if it is whole, or was removed by somebody meanwhile. */
+async function repairUnsafe(ctx: StoreContext, id: ChainID): Promise<string | undefined> {
+  const layer = await acquireIfWhole(ctx, id)
+  if (layer === undefined) return await setUnloadableAside(ctx, id)
   try {
-    return await load(ctx, id)
-  } catch (error) {
-    const isBroken =
-      LayerError.is(error, 'ERR_CORRUPT_METADATA') || LayerError.is(error, 'ERR_LAYER_NOT_FOUND')
-    if (isBroken) return undefined
-    throw error
-  }
-}
-
-async function load(ctx: StoreContext, id: ChainID): Promise<LoadedLayer> {
-  return await ctx.metadata.lock('shared', async () => {
-    await ctx.index.refresh()
-    return await ctx.index.load(id)
-  })
-}
-
-async function whyBroken(ctx: StoreContext, id: ChainID): Promise<string | undefined> {
-  const { driver } = ctx
-  try {
-    const { record } = await load(ctx, id)
-    if (!(await driver.exists(record.cacheID))) return 'its files are missing'
-    for await (const _ of layerTar(ctx, record));
-    // A tar is made of contents; modes, links and attributes are lost as easily.
-    const faults = driver.verify?.(record.cacheID, layerTar(ctx, record)) ?? []
-    for await (const fault of faults) return fault
-    return undefined
-  } catch (error) {
-    if (LayerError.is(error) && error.code !== 'ERR_IO' && error.code !== 'ERR_PERMISSION') {
-      return error.message
+    for await (const { message } of faultsOf(ctx, layer.record, true)) {
+      await setLayerAside(ctx, layer.record)
+      return message
     }
-    throw error
+    await makeSafe(ctx, [id])
+    return undefined
+  } finally {
+    await layer.drop()
   }
 }

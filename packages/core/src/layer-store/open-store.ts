@@ -15,8 +15,9 @@ import { cleanup, recover } from './recovery.ts'
 import { References } from './references.ts'
 import { register } from './register.ts'
 import { gc, release } from './release.ts'
+import { Uses } from './uses.ts'
 
-/** What a store is made of. The store closes all of it when it is disposed of. */
+/** What a store is made of. It closes all of it when it is disposed of, or fails to open. */
 export interface OpenStoreOptions {
   readonly driver: Driver
   readonly metadata: MetadataStore
@@ -65,13 +66,28 @@ export async function openStore(options: OpenStoreOptions): Promise<LayerStore> 
     index: new LayerIndex(metadata),
     layerRefs: new References(metadata),
     mountRefs: new References(metadata),
+    mountUses: new Uses(),
     names: new KeyedMutex(),
     retained: options.retained ?? (async () => new Set()),
     assertOpen(attempt) {
       if (closed) throw new LayerError('ERR_CLOSED', `${attempt}: the store is closed`)
     },
   }
-  for (const what of await recover(ctx)) options.onRecovered?.(what)
+  const close = async (reason?: unknown): Promise<unknown> => {
+    closed = true
+    ctx.layerRefs.close()
+    ctx.mountRefs.close()
+    return await cleanUp(
+      reason,
+      () => driver[Symbol.asyncDispose](),
+      () => metadata[Symbol.asyncDispose](),
+    )
+  }
+  try {
+    for (const what of await recover(ctx)) options.onRecovered?.(what)
+  } catch (error) {
+    throw await close(error)
+  }
 
   return {
     driver,
@@ -109,12 +125,7 @@ export async function openStore(options: OpenStoreOptions): Promise<LayerStore> 
     check: (o) => check(ctx, o),
     async [Symbol.asyncDispose]() {
       if (closed) return
-      closed = true
-      const failure = await cleanUp(
-        undefined,
-        () => driver[Symbol.asyncDispose](),
-        () => metadata[Symbol.asyncDispose](),
-      )
+      const failure = await close()
       if (failure !== undefined) throw failure
     },
   }

@@ -67,7 +67,8 @@ export async function publishStaged(
 }
 
 /**
- * Clears up after a change that did not become visible, and ends its transaction in any case.
+ * Ends a transaction, and clears up after a change that did not become visible. What the driver
+ * cannot remove stays written down as begun, so that the next opening removes it.
  *
  * @throws LayerError what the outcome says, with whatever went wrong in clearing up
  */
@@ -82,10 +83,18 @@ export async function settle(
   const undone = !published && !listed
   const failure = await cleanUp(
     error === undefined ? undefined : wrapError(error, attempt),
-    ...(undone ? cacheIDs.map((id) => () => ctx.driver.remove(id)) : []),
-    () => tx[Symbol.asyncDispose](),
-    ...(undone && removal ? [() => removal.finish()] : []),
+    async () => {
+      if (undone) await removeAll(ctx, cacheIDs)
+      await tx[Symbol.asyncDispose]()
+      if (undone) await removal?.finish()
+    },
   )
+  if (failure !== undefined) throw failure
+}
+
+/** Removes driver layers, all that can be. */
+async function removeAll(ctx: StoreContext, cacheIDs: readonly CacheID[]): Promise<void> {
+  const failure = await cleanUp(undefined, ...cacheIDs.map((id) => () => ctx.driver.remove(id)))
   if (failure !== undefined) throw failure
 }
 

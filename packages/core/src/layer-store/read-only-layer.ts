@@ -1,9 +1,9 @@
 import type { Mount } from '../driver.ts'
-import { LayerError } from '../errors.ts'
+import { cleanUp, LayerError } from '../errors.ts'
 import type { CacheID, ChainID } from '../ids.ts'
 import type { LayerRecord } from '../metadata.ts'
 import type { Layer } from '../store.ts'
-import { type CallOptions, toStream } from '../streams.ts'
+import { type CallOptions, callOptions, toStream } from '../streams.ts'
 import type { LoadedLayer, StoreContext } from './context.ts'
 import { notRetained, type ReferenceToken } from './references.ts'
 import { layerTar } from './tar-stream.ts'
@@ -20,13 +20,19 @@ export async function acquireLayer(
   ctx: StoreContext,
   id: ChainID,
   attempt: string,
+  options: CallOptions = {},
 ): Promise<AcquiredLayer> {
-  return await ctx.metadata.lock('shared', async () => {
-    await ctx.index.refresh()
-    const loaded = await ctx.index.load(id, attempt)
-    const token = await ctx.layerRefs.take(id)
-    return { ...loaded, token, drop: () => ctx.layerRefs.drop(id, token) }
-  })
+  ctx.assertOpen(attempt)
+  return await ctx.metadata.lock(
+    'shared',
+    async () => {
+      await ctx.index.refresh()
+      const loaded = await ctx.index.load(id, attempt)
+      const token = await ctx.layerRefs.take(id)
+      return { ...loaded, token, drop: () => ctx.layerRefs.drop(id, token) }
+    },
+    callOptions(options),
+  )
 }
 
 const TOKENS = new WeakMap<Layer, ReferenceToken>()
@@ -34,25 +40,30 @@ const TOKENS = new WeakMap<Layer, ReferenceToken>()
 /** The token of a handle that {@link makeLayer} made. @throws LayerError `ERR_LAYER_NOT_RETAINED` */
 export function tokenOf(layer: Layer): ReferenceToken {
   const token = TOKENS.get(layer)
-  if (token === undefined) throw notRetained(layer.chainID)
+  if (token === undefined) throw notRetained(`Cannot release layer ${layer.chainID}`, layer.chainID)
   return token
 }
 
 /** The handle for one reference. */
 export function makeLayer(ctx: StoreContext, loaded: LoadedLayer, token: ReferenceToken): Layer {
   const { record, depth, size } = loaded
+  const { chainID } = record
+  const acquire = async (attempt: string, options?: CallOptions): Promise<AcquiredLayer> => {
+    ctx.assertOpen(`${attempt} ${chainID}`)
+    if (!ctx.layerRefs.has(chainID, token)) throw notRetained(`${attempt} ${chainID}`, chainID)
+    return await acquireLayer(ctx, chainID, `${attempt} ${chainID}`, options)
+  }
   const layer: Layer = {
     ...record,
     depth,
     size,
-    tar: (options) => toStream(retaining(ctx, layer, () => layerTar(ctx, record, options))),
+    tar: (options) => toStream(retaining(acquire, (own) => layerTar(ctx, own, options), options)),
     tarFrom: (ancestor, options) =>
-      toStream(retaining(ctx, layer, () => tarFrom(ctx, record, ancestor, options))),
+      toStream(retaining(acquire, (own) => tarFrom(ctx, own, ancestor, options), options)),
     chain: () => chainOf(ctx, record),
-    mount: (options) => mountLayer(ctx, layer, options),
-    async [Symbol.asyncDispose]() {
-      if (ctx.layerRefs.has(record.chainID, token)) await ctx.layerRefs.drop(record.chainID, token)
-    },
+    mount: async (options) =>
+      mountLayer(ctx, await acquire('Cannot mount layer', options), options),
+    [Symbol.asyncDispose]: () => ctx.layerRefs.drop(chainID, token),
   }
   TOKENS.set(layer, token)
   return layer
@@ -60,14 +71,13 @@ export function makeLayer(ctx: StoreContext, loaded: LoadedLayer, token: Referen
 
 /** Keeps the layer from being removed for as long as the generator runs. */
 async function* retaining(
-  ctx: StoreContext,
-  layer: Layer,
-  run: () => AsyncGenerator<Uint8Array>,
+  acquire: (attempt: string, options?: CallOptions) => Promise<AcquiredLayer>,
+  run: (record: LayerRecord) => AsyncGenerator<Uint8Array>,
+  options?: CallOptions,
 ): AsyncGenerator<Uint8Array> {
-  ctx.assertOpen('Cannot give back layer')
-  const own = await acquireLayer(ctx, layer.chainID, 'Cannot give back layer')
+  const own = await acquire('Cannot give back layer', options)
   try {
-    yield* run()
+    yield* run(own.record)
   } finally {
     await own.drop()
   }
@@ -109,12 +119,14 @@ async function* tarFrom(
 
 async function mountLayer(
   ctx: StoreContext,
-  layer: Layer,
+  own: AcquiredLayer,
   options: CallOptions = {},
 ): Promise<Mount> {
-  const own = await acquireLayer(ctx, layer.chainID, 'Cannot mount layer')
   try {
-    const mount = await ctx.driver.mount(layer.cacheID, { ...options, readOnly: true })
+    const mount = await ctx.driver.mount(own.record.cacheID, {
+      ...callOptions(options),
+      readOnly: true,
+    })
     let mounted = true
     return {
       path: mount.path,
@@ -124,13 +136,15 @@ async function mountLayer(
         mounted = false
         try {
           await mount[Symbol.asyncDispose]()
-        } finally {
-          await own.drop()
+        } catch (error) {
+          // Still mounted, so still in need of the layer.
+          mounted = true
+          throw error
         }
+        await own.drop()
       },
     }
   } catch (error) {
-    await own.drop()
-    throw error
+    throw await cleanUp(error, own.drop)
   }
 }

@@ -1,4 +1,5 @@
 import type { Mount } from '../driver.ts'
+import { cleanUp } from '../errors.ts'
 import type { CacheID, Digest } from '../ids.ts'
 import type { MountRecord } from '../metadata.ts'
 import type { RWLayer } from '../store.ts'
@@ -12,20 +13,11 @@ export function mountKey(record: Pick<MountRecord, 'mountID'>): Digest {
   return `sha256:${record.mountID}`
 }
 
-/** What the store knows of a read-write layer's handle. */
-export interface HandleState {
-  readonly token: ReferenceToken
-  /** Mounts made through this handle and not disposed of. */
-  mounted: number
-}
+const TOKENS = new WeakMap<RWLayer, ReferenceToken>()
 
-const STATES = new WeakMap<RWLayer, HandleState>()
-
-/** @throws LayerError `ERR_LAYER_NOT_RETAINED` for a handle of another store */
-export function stateOf(layer: RWLayer): HandleState {
-  const state = STATES.get(layer)
-  if (state === undefined) throw notRetained(layer.name)
-  return state
+/** The token of a handle that {@link makeRWLayer} made; undefined for any other object. */
+export function tokenOfRW(layer: RWLayer): ReferenceToken | undefined {
+  return TOKENS.get(layer)
 }
 
 /** The handle for one reference to a read-write layer. */
@@ -34,89 +26,112 @@ export function makeRWLayer(
   record: MountRecord,
   token: ReferenceToken,
 ): RWLayer {
-  const state: HandleState = { token, mounted: 0 }
-  const key = mountKey(record)
-  const use = (attempt: string): void => {
-    ctx.assertOpen(`${attempt} ${record.name}`)
-    if (!ctx.mountRefs.has(key, token)) throw notRetained(record.name)
-  }
+  const use = (attempt: string) => beginUse(ctx, record, token, attempt)
   const layer: RWLayer = {
     ...record,
     async mount(options = {}) {
-      use('Cannot mount')
-      const mount = await ctx.driver.mount(record.mountID, {
-        ...callOptions(options),
-        ...(options.mountLabel === undefined ? {} : { mountLabel: options.mountLabel }),
-      })
-      return counted(mount, state)
+      const own = await use('Cannot mount')
+      try {
+        const mount = await ctx.driver.mount(record.mountID, {
+          ...callOptions(options),
+          ...(options.mountLabel === undefined ? {} : { mountLabel: options.mountLabel }),
+        })
+        return used(mount, own)
+      } catch (error) {
+        throw await cleanUp(error, () => own[Symbol.asyncDispose]())
+      }
     },
     async size(options) {
-      use('Cannot measure')
+      await using _own = await use('Cannot measure')
       return await ctx.driver.diffSize(record.mountID, await beneath(ctx, record), options)
     },
     changes: (options) => changes(ctx, record, use, options),
     tar: (options) => toStream(tar(ctx, record, use, options)),
     async applyDiff(source: ByteSource, options) {
-      use('Cannot apply a tar to')
+      await using _own = await use('Cannot apply a tar to')
       const parent = await beneath(ctx, record)
       await using applied = await ctx.driver.applyDiff(record.mountID, parent, source, options)
       return applied.size
     },
     async commit(options = {}) {
-      use('Cannot commit')
+      await using _own = await use('Cannot commit')
       return await register(ctx, tar(ctx, record, use, callOptions(options)), {
         ...options,
         ...(record.parent ? { parent: record.parent } : {}),
       })
     },
+    [Symbol.asyncDispose]: () => ctx.mountRefs.drop(mountKey(record), token),
+  }
+  TOKENS.set(layer, token)
+  return layer
+}
+
+type BeginUse = (attempt: string) => Promise<AsyncDisposable>
+
+/** Keeps the layer from being removed, by this process or another, until disposed of. */
+async function beginUse(
+  ctx: StoreContext,
+  record: MountRecord,
+  token: ReferenceToken,
+  attempt: string,
+): Promise<AsyncDisposable> {
+  const key = mountKey(record)
+  ctx.assertOpen(`${attempt} ${record.name}`)
+  // In turn with a removal, which either sees the use or is seen by it.
+  const own = await ctx.names.run(record.name, () =>
+    ctx.metadata.lock('shared', async () => {
+      if (!ctx.mountRefs.has(key, token)) {
+        throw notRetained(`${attempt} ${record.name}`, record.name)
+      }
+      const taken = await ctx.mountRefs.take(key)
+      ctx.mountUses.begin(key)
+      return taken
+    }),
+  )
+  return {
     async [Symbol.asyncDispose]() {
-      if (ctx.mountRefs.has(key, token)) await ctx.mountRefs.drop(key, token)
+      ctx.mountUses.end(key)
+      await ctx.mountRefs.drop(key, own)
     },
   }
-  STATES.set(layer, state)
-  return layer
 }
 
 /** The driver layer that a read-write layer is compared with: its init layer or its parent. */
 async function beneath(ctx: StoreContext, record: MountRecord): Promise<CacheID | undefined> {
-  if (record.initID !== undefined) return record.initID
-  return await ctx.metadata.lock('shared', async () => {
-    await ctx.index.refresh()
-    return await parentCacheID(ctx, record.parent)
-  })
+  return record.initID ?? (await parentCacheID(ctx, record.parent))
 }
 
 async function* changes(
   ctx: StoreContext,
   record: MountRecord,
-  use: (attempt: string) => void,
+  use: BeginUse,
   options?: CallOptions,
 ) {
-  use('Cannot list the changes of')
+  await using _own = await use('Cannot list the changes of')
   yield* ctx.driver.changes(record.mountID, await beneath(ctx, record), options)
 }
 
-async function* tar(
-  ctx: StoreContext,
-  record: MountRecord,
-  use: (attempt: string) => void,
-  options?: CallOptions,
-) {
-  use('Cannot export')
+async function* tar(ctx: StoreContext, record: MountRecord, use: BeginUse, options?: CallOptions) {
+  await using _own = await use('Cannot export')
   yield* ctx.driver.diff(record.mountID, await beneath(ctx, record), options)
 }
 
-function counted(mount: Mount, state: HandleState): Mount {
+/** A mount whose end is the end of the use. */
+function used(mount: Mount, own: AsyncDisposable): Mount {
   let live = true
-  state.mounted += 1
   return {
     path: mount.path,
     readOnly: mount.readOnly,
     async [Symbol.asyncDispose]() {
       if (!live) return
-      await mount[Symbol.asyncDispose]()
       live = false
-      state.mounted -= 1
+      try {
+        await mount[Symbol.asyncDispose]()
+      } catch (error) {
+        live = true
+        throw error
+      }
+      await own[Symbol.asyncDispose]()
     },
   }
 }

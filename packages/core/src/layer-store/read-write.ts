@@ -1,14 +1,14 @@
 import type { Driver } from '../driver.ts'
 import { cleanUp, LayerError, wrapError } from '../errors.ts'
-import { asCacheID, asMountName, type CacheID, newCacheID } from '../ids.ts'
-import type { MountRecord, Removal, Transaction } from '../metadata.ts'
+import { asCacheID, asChainID, asMountName, type CacheID, newCacheID } from '../ids.ts'
+import type { LayerRecord, MountRecord, Removal, Transaction } from '../metadata.ts'
 import type { CreateRWOptions, RemovedLayer, RWLayer } from '../store.ts'
-import { callOptions } from '../streams.ts'
-import type { StoreContext } from './context.ts'
+import { type CallOptions, callOptions, checkAborted } from '../streams.ts'
+import { assertUnchanged, type StoreContext } from './context.ts'
 import { makeChainSafe } from './durability.ts'
 import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { type AcquiredLayer, acquireLayer } from './read-only-layer.ts'
-import { makeRWLayer, mountKey, stateOf } from './read-write-layer.ts'
+import { makeRWLayer, mountKey, tokenOfRW } from './read-write-layer.ts'
 import { notRetained } from './references.ts'
 import { removeRetired, retireFrom } from './release.ts'
 
@@ -21,8 +21,10 @@ export async function createRW(
   const attempt = `Cannot create read-write layer ${asMountName(name)}`
   ctx.assertOpen(attempt)
   return await ctx.names.run(name, async () => {
+    checkAborted(options.signal, attempt)
     if (await ctx.metadata.mount(name)) throw nameConflict(name, attempt)
-    const parent = options.parent && (await acquireLayer(ctx, options.parent, attempt))
+    const parent =
+      options.parent && (await acquireLayer(ctx, asChainID(options.parent), attempt, options))
     try {
       return await make(ctx, name, attempt, parent || undefined, options)
     } finally {
@@ -62,11 +64,15 @@ async function make(
     await makeChainSafe(ctx, parent?.record.chainID)
     await driver.sync(ids)
     await tx.stageMount(record)
-    outcome = await publish(ctx, tx, record, attempt)
+    outcome = await publish(ctx, tx, record, parent?.record, options, attempt)
   } catch (error) {
     outcome = { published: false, error }
   }
-  await settle(ctx, tx, ids, outcome, attempt)
+  try {
+    await settle(ctx, tx, ids, outcome, attempt)
+  } catch (error) {
+    throw await cleanUp(error, () => outcome.layer?.[Symbol.asyncDispose]())
+  }
   return outcome.layer as RWLayer
 }
 
@@ -76,22 +82,27 @@ async function publish(
   ctx: StoreContext,
   tx: Transaction,
   record: MountRecord,
+  parent: LayerRecord | undefined,
+  options: CallOptions,
   attempt: string,
 ): Promise<Outcome> {
   const { metadata, index } = ctx
   const { name } = record
-  return await metadata.lock('exclusive', async () => {
+  const key = mountKey(record)
+  const list = async (): Promise<Outcome> => {
+    if (parent) await assertUnchanged(ctx, parent, attempt)
+    // Taken before: a layer that is listed must never fail for want of a reference.
+    const token = await ctx.mountRefs.take(key)
     const staged = {
       isListed: async () => (await metadata.mount(name))?.mountID === record.mountID,
       retire: () => metadata.retireMount(name),
     }
     const outcome = await publishStaged(ctx, tx, staged, () => index.noteUsed(record.parent))
-    if (!outcome.published) return { error: nameConflict(name, attempt), ...outcome }
-    return {
-      ...outcome,
-      layer: makeRWLayer(ctx, record, await ctx.mountRefs.take(mountKey(record))),
-    }
-  })
+    if (outcome.published) return { ...outcome, layer: makeRWLayer(ctx, record, token) }
+    const error = outcome.error ?? nameConflict(name, attempt)
+    return { ...outcome, error: await cleanUp(error, () => ctx.mountRefs.drop(key, token)) }
+  }
+  return await metadata.lock('exclusive', list, callOptions(options))
 }
 
 async function makeInitLayer(
@@ -105,8 +116,14 @@ async function makeInitLayer(
     ...(parent ? { parent } : {}),
     ...(options.storageOptions ? { storageOptions: options.storageOptions } : {}),
   })
-  await using mount = await driver.mount(initID, callOptions(options))
-  await options.init?.(mount.path)
+  const mount = await driver.mount(initID, callOptions(options))
+  try {
+    await options.init?.(mount.path)
+    checkAborted(options.signal, 'Cannot prepare a read-write layer')
+  } catch (error) {
+    throw await cleanUp(error, () => mount[Symbol.asyncDispose]())
+  }
+  await mount[Symbol.asyncDispose]()
 }
 
 /** See `LayerStore.getRW`. */
@@ -137,22 +154,23 @@ export async function releaseRW(
   const { name } = layer
   const attempt = `Cannot release read-write layer ${name}`
   ctx.assertOpen(attempt)
-  const state = stateOf(layer)
+  const token = tokenOfRW(layer)
   const key = mountKey(layer)
   return await ctx.names.run(name, async () => {
-    if (!ctx.mountRefs.has(key, state.token)) throw notRetained(name)
-    if (ctx.mountRefs.count(key) > 1) {
-      await ctx.mountRefs.drop(key, state.token)
+    if (token === undefined || !ctx.mountRefs.has(key, token)) throw notRetained(attempt, name)
+    const uses = ctx.mountUses.count(key)
+    if (ctx.mountRefs.count(key) - uses > 1) {
+      await ctx.mountRefs.drop(key, token)
       return []
     }
-    if (state.mounted > 0) throw inUse(attempt, 'it is mounted')
+    if (uses > 0) throw inUse(attempt, 'it is mounted, or being read or changed')
     try {
       await remove(ctx, layer, attempt)
     } catch (error) {
-      if (LayerError.is(error, 'ERR_CLEANUP_FAILED')) await ctx.mountRefs.drop(key, state.token)
-      throw error
+      if (!LayerError.is(error, 'ERR_CLEANUP_FAILED')) throw error
+      throw await cleanUp(error, () => ctx.mountRefs.drop(key, token))
     }
-    await ctx.mountRefs.drop(key, state.token)
+    await ctx.mountRefs.drop(key, token)
     const retired = await ctx.metadata.lock('exclusive', async () => {
       await ctx.index.refresh()
       return await retireFrom(ctx, layer.parent)
@@ -161,9 +179,13 @@ export async function releaseRW(
   })
 }
 
-/** De-lists the layer, then removes its files; lists it again if the driver cannot. */
+/**
+ * De-lists the layer, then removes its files; lists it again if the driver cannot. Does nothing if
+ * somebody has set it aside: its name may be another's by now.
+ */
 async function remove(ctx: StoreContext, layer: RWLayer, attempt: string): Promise<void> {
   const removal = await ctx.metadata.lock('exclusive', async () => {
+    if ((await ctx.metadata.mount(layer.name))?.mountID !== layer.mountID) return undefined
     if (await ctx.metadata.heldElsewhere(mountKey(layer))) {
       throw inUse(attempt, 'another process uses it')
     }
@@ -172,6 +194,7 @@ async function remove(ctx: StoreContext, layer: RWLayer, attempt: string): Promi
       () => ctx.index.noteUnused(layer.parent),
     )
   })
+  if (removal === undefined) return
   try {
     for (const id of removal.cacheIDs) await ctx.driver.remove(id)
   } catch (error) {
@@ -179,7 +202,11 @@ async function remove(ctx: StoreContext, layer: RWLayer, attempt: string): Promi
     if (!(await ctx.driver.exists(layer.mountID))) throw notCleared(error, attempt, layer.name)
     throw await cleanUp(wrapError(error, attempt), () => undoRemoval(ctx, removal, layer))
   }
-  await removal.finish()
+  try {
+    await removal.finish()
+  } catch (error) {
+    throw notCleared(error, attempt, layer.name)
+  }
 }
 
 async function undoRemoval(ctx: StoreContext, removal: Removal, layer: RWLayer): Promise<void> {
@@ -195,7 +222,7 @@ async function undoRemoval(ctx: StoreContext, removal: Removal, layer: RWLayer):
 function notCleared(cause: unknown, attempt: string, name: string): LayerError {
   return new LayerError(
     'ERR_CLEANUP_FAILED',
-    `${attempt}: it is removed, but its files could not be deleted`,
+    `${attempt}: it is removed, but not all of its files could be deleted`,
     { cause, data: { name }, hint: 'They are deleted when the store is next opened' },
   )
 }

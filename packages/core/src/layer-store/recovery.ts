@@ -41,15 +41,16 @@ export async function recover(ctx: StoreContext): Promise<readonly string[]> {
 /** Driver layers that no metadata refers to and nobody is about to make. */
 export async function orphans(ctx: StoreContext): Promise<readonly CacheID[]> {
   return await ctx.metadata.lock('exclusive', async () => {
+    // Listed before anything else is read: a change is written down first and made then, so that
+    // whatever is begun from here on is not in the list.
+    const all = await Array.fromAsync(ctx.driver.list())
     const known = new Set<CacheID>(await ctx.metadata.intended())
     for await (const layer of ctx.metadata.layers()) known.add(layer.cacheID)
     for await (const mount of ctx.metadata.mounts()) {
       known.add(mount.mountID)
       if (mount.initID) known.add(mount.initID)
     }
-    const found: CacheID[] = []
-    for await (const id of ctx.driver.list()) if (!known.has(id)) found.push(id)
-    return found
+    return all.filter((id) => !known.has(id))
   })
 }
 

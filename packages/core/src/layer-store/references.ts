@@ -19,9 +19,11 @@ export class References {
     this.#metadata = metadata
   }
 
-  /** A new reference. Call it under the lock, the layer being there. */
-  async take(key: Digest): Promise<ReferenceToken> {
-    const token: ReferenceToken = Symbol(key)
+  /**
+   * A new reference, or one that was dropped for a removal that failed. Call it under the lock, the
+   * layer being there.
+   */
+  async take(key: Digest, token: ReferenceToken = Symbol(key)): Promise<ReferenceToken> {
     await this.#order.run(key, async () => {
       const tokens = this.#tokens.get(key)
       if (tokens) {
@@ -44,11 +46,11 @@ export class References {
     return this.#tokens.get(key)?.size ?? 0
   }
 
-  /** Gives a reference back. @throws LayerError `ERR_LAYER_NOT_RETAINED` */
+  /** Gives a reference back, if it is still good. */
   async drop(key: Digest, token: ReferenceToken): Promise<void> {
     await this.#order.run(key, async () => {
       const tokens = this.#tokens.get(key)
-      if (!tokens?.has(token)) throw notRetained(key)
+      if (!tokens?.has(token)) return
       if (tokens.size === 1) {
         await this.#metadata.unhold(key)
         this.#tokens.delete(key)
@@ -58,25 +60,17 @@ export class References {
     })
   }
 
-  /** Takes a dropped reference again: the removal that it was dropped for failed. */
-  async retake(key: Digest, token: ReferenceToken): Promise<void> {
-    await this.#order.run(key, async () => {
-      const tokens = this.#tokens.get(key)
-      if (tokens) {
-        tokens.add(token)
-        return
-      }
-      await this.#metadata.hold(key)
-      this.#tokens.set(key, new Set([token]))
-    })
+  /** No reference is good any more: the metadata store, when closed, lets go of all holds. */
+  close(): void {
+    this.#tokens.clear()
   }
 }
 
 /** `ERR_LAYER_NOT_RETAINED` for a reference that was given back already. */
-export function notRetained(subject: string): LayerError {
+export function notRetained(attempt: string, subject: string): LayerError {
   return new LayerError(
     'ERR_LAYER_NOT_RETAINED',
-    `Cannot release layer ${subject}: this reference was given back before`,
+    `${attempt}: this reference was given back before`,
     { data: { subject } },
   )
 }

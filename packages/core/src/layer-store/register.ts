@@ -1,9 +1,10 @@
-import { LayerError } from '../errors.ts'
+import type { AppliedDiff } from '../driver.ts'
+import { cleanUp, LayerError } from '../errors.ts'
 import { asChainID, asDiffID, type CacheID, chainIDOf, newCacheID } from '../ids.ts'
-import type { LayerRecord, Transaction } from '../metadata.ts'
+import type { Durability, LayerRecord, Transaction } from '../metadata.ts'
 import type { Layer, RegisterOptions } from '../store.ts'
 import { type ByteSource, callOptions, checkAborted } from '../streams.ts'
-import type { StoreContext } from './context.ts'
+import { assertUnchanged, type StoreContext } from './context.ts'
 import { makeChainSafe } from './durability.ts'
 import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { acquireLayer, makeLayer } from './read-only-layer.ts'
@@ -26,7 +27,8 @@ export async function register(
   ctx.assertOpen(ATTEMPT)
   checkAborted(options.signal, ATTEMPT)
   if (options.expect !== undefined) asDiffID(options.expect)
-  const parent = options.parent && (await acquireLayer(ctx, asChainID(options.parent), ATTEMPT))
+  const parent =
+    options.parent && (await acquireLayer(ctx, asChainID(options.parent), ATTEMPT, options))
   try {
     if (parent) assertDepth(parent.depth)
     const cacheID = newCacheID()
@@ -34,12 +36,21 @@ export async function register(
     let outcome: Outcome
     try {
       const staged = await fill(ctx, tx, cacheID, parent?.record, tar, options)
-      outcome = await publish(ctx, tx, staged)
+      outcome = await publish(ctx, tx, staged, parent?.record, options)
     } catch (error) {
       outcome = { published: false, error }
     }
-    await settle(ctx, tx, [cacheID], outcome, ATTEMPT)
-    return outcome.layer as Layer
+    const layer = outcome.layer as Layer
+    try {
+      await settle(ctx, tx, [cacheID], outcome, ATTEMPT)
+      // Whoever listed it first may have asked for less.
+      if (!outcome.published && durabilityOf(options) === 'full') {
+        await makeChainSafe(ctx, layer.chainID)
+      }
+    } catch (error) {
+      throw await cleanUp(error, () => layer?.[Symbol.asyncDispose]())
+    }
+    return layer
   } finally {
     await parent?.drop()
   }
@@ -57,7 +68,7 @@ async function fill(
   options: RegisterOptions,
 ): Promise<LayerRecord> {
   const { driver, codec } = ctx
-  const durability = options.durability ?? 'full'
+  const durability = durabilityOf(options)
   await driver.create(cacheID, {
     ...callOptions(options),
     ...(parent ? { parent: parent.cacheID } : {}),
@@ -73,12 +84,12 @@ async function fill(
   const sink = codec && tx.tarSplit()
   if (codec && sink) bytes = codec.disassemble(bytes, sink, callOptions(options))
 
-  const applied = await driver.applyDiff(
-    cacheID,
-    parent?.cacheID,
-    shared(bytes),
-    callOptions(options),
-  )
+  let applied: AppliedDiff
+  try {
+    applied = await driver.applyDiff(cacheID, parent?.cacheID, shared(bytes), callOptions(options))
+  } catch (error) {
+    throw await cleanUp(error, () => bytes.return(undefined))
+  }
   try {
     await drain(bytes)
     await sink?.close()
@@ -108,6 +119,10 @@ async function fill(
   }
 }
 
+function durabilityOf(options: RegisterOptions): Durability {
+  return options.durability ?? 'full'
+}
+
 /** A view of an iterator whose early end does not end the iterator itself. */
 function shared(bytes: AsyncGenerator<Uint8Array>): AsyncIterable<Uint8Array> {
   return { [Symbol.asyncIterator]: () => ({ next: () => bytes.next() }) }
@@ -119,25 +134,34 @@ async function drain(bytes: AsyncGenerator<Uint8Array>): Promise<void> {
 }
 
 /** Lists the staged layer, or finds the one that another registration listed first. */
-async function publish(ctx: StoreContext, tx: Transaction, record: LayerRecord): Promise<Outcome> {
+async function publish(
+  ctx: StoreContext,
+  tx: Transaction,
+  record: LayerRecord,
+  parent: LayerRecord | undefined,
+  options: RegisterOptions,
+): Promise<Outcome> {
   const { metadata, index } = ctx
   const id = record.chainID
-  return await metadata.lock('exclusive', async () => {
+  const list = async (): Promise<Outcome> => {
     const staged = {
       isListed: async () => (await metadata.layer(id))?.cacheID === record.cacheID,
       retire: () => metadata.retire([id]),
     }
-    await index.refresh()
-    if (record.parent) await index.load(record.parent, ATTEMPT)
+    if (parent) await assertUnchanged(ctx, parent, ATTEMPT)
     // Taken before, so that nothing can fail between the publication and the caller's reference.
     const token = await ctx.layerRefs.take(id)
-    const result = await publishStaged(ctx, tx, staged, () => index.noteAdded(record))
+    let result = await publishStaged(ctx, tx, staged, () => index.noteAdded(record))
     if (result.error === undefined) {
-      return { ...result, layer: makeLayer(ctx, await index.load(id, ATTEMPT), token) }
+      try {
+        return { ...result, layer: makeLayer(ctx, await index.load(id, ATTEMPT), token) }
+      } catch (error) {
+        result = { ...result, error }
+      }
     }
-    await ctx.layerRefs.drop(id, token)
-    return result
-  })
+    return { ...result, error: await cleanUp(result.error, () => ctx.layerRefs.drop(id, token)) }
+  }
+  return await metadata.lock('exclusive', list, callOptions(options))
 }
 
 function assertDepth(depth: number): void {

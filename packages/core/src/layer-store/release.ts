@@ -1,7 +1,8 @@
-import { wrapError } from '../errors.ts'
+import { cleanUp, LayerError, wrapError } from '../errors.ts'
 import type { ChainID } from '../ids.ts'
 import type { Pending, Removal } from '../metadata.ts'
 import type { GcOptions, Layer, RemovedLayer } from '../store.ts'
+import { callOptions, checkAborted } from '../streams.ts'
 import type { LoadedLayer, StoreContext } from './context.ts'
 import { tokenOf } from './read-only-layer.ts'
 import { notRetained } from './references.ts'
@@ -20,13 +21,13 @@ export async function release(ctx: StoreContext, layer: Layer): Promise<readonly
   const token = tokenOf(layer)
   const retired = await ctx.metadata.lock('exclusive', async () => {
     await ctx.index.refresh()
-    if (!ctx.layerRefs.has(id, token)) throw notRetained(id)
+    if (!ctx.layerRefs.has(id, token)) throw notRetained(attempt, id)
     await ctx.layerRefs.drop(id, token)
     try {
       return await retireFrom(ctx, id)
     } catch (error) {
-      await ctx.layerRefs.retake(id, token)
-      throw wrapError(error, attempt)
+      const failure = wrapError(error, attempt)
+      throw await cleanUp(failure, () => ctx.layerRefs.take(id, token))
     }
   })
   return await removeRetired(ctx, retired)
@@ -34,19 +35,22 @@ export async function release(ctx: StoreContext, layer: Layer): Promise<readonly
 
 /** See `LayerStore.gc`. */
 export async function gc(ctx: StoreContext, options: GcOptions): Promise<readonly RemovedLayer[]> {
-  ctx.assertOpen('Cannot collect unused layers')
+  const attempt = 'Cannot collect unused layers'
+  ctx.assertOpen(attempt)
   const keep = new Set(options.keep)
-  const retired = await ctx.metadata.lock('exclusive', async () => {
-    const users = new Map(await ctx.index.users())
-    const retained = await ctx.retained()
-    const doomed: LoadedLayer[] = []
-    for (const start of [...users.keys()]) {
-      await collectUnused(ctx, start, users, new Set([...keep, ...retained]), doomed)
-    }
+  const collect = async () => {
+    const all = [...(await ctx.index.users()).keys()]
+    const doomed = await findUnused(ctx, all, async (id) => {
+      checkAborted(options.signal, attempt)
+      return keep.has(id)
+    })
     if (options.dryRun) return { removal: undefined, removed: doomed.map(describe) }
     return await retire(ctx, doomed)
-  })
-  return await removeRetired(ctx, retired)
+  }
+  return await removeRetired(
+    ctx,
+    await ctx.metadata.lock('exclusive', collect, callOptions(options)),
+  )
 }
 
 /**
@@ -58,29 +62,62 @@ export async function retireFrom(
   id: ChainID | undefined,
 ): Promise<Retired | undefined> {
   if (id === undefined || ctx.layerRefs.count(id) > 0) return undefined
-  const users = new Map(await ctx.index.users())
-  const doomed: LoadedLayer[] = []
-  await collectUnused(ctx, id, users, await ctx.retained(), doomed)
-  return await retire(ctx, doomed)
+  return await retire(ctx, await findUnused(ctx, [id], async () => false))
 }
 
-/** Follows a chain downwards for as long as nothing but the layers already doomed needs it. */
-async function collectUnused(
+/**
+ * Layers, of these chains, that nothing needs, each before its parent.
+ *
+ * What is retained is asked for only when it is known what nobody holds: whoever lets go of a layer
+ * because an image has it now has published that image first.
+ */
+async function findUnused(
   ctx: StoreContext,
-  start: ChainID,
-  users: Map<ChainID, number>,
-  keep: ReadonlySet<ChainID>,
-  doomed: LoadedLayer[],
-): Promise<void> {
-  for (let id: ChainID | undefined = start; id !== undefined; ) {
-    if (users.get(id) !== 0 || keep.has(id) || ctx.layerRefs.count(id) > 0) return
-    if (await ctx.metadata.heldElsewhere(id)) return
-    const loaded = await ctx.index.load(id)
-    doomed.push(loaded)
-    users.delete(id)
-    const { parent } = loaded.record
-    if (parent !== undefined) users.set(parent, (users.get(parent) ?? 1) - 1)
-    id = parent
+  starts: readonly ChainID[],
+  keeps: (id: ChainID) => Promise<boolean>,
+): Promise<readonly LoadedLayer[]> {
+  const unheld = await follow(
+    ctx,
+    starts,
+    async (id) =>
+      (await keeps(id)) || ctx.layerRefs.count(id) > 0 || (await ctx.metadata.heldElsewhere(id)),
+  )
+  if (unheld.length === 0) return []
+  const free = new Set(unheld.map(({ record }) => record.chainID))
+  const retained = await ctx.retained()
+  return await follow(ctx, starts, async (id) => !free.has(id) || retained.has(id))
+}
+
+/** Follows chains downwards for as long as nothing but the layers already found needs the next. */
+async function follow(
+  ctx: StoreContext,
+  starts: readonly ChainID[],
+  isNeeded: (id: ChainID) => Promise<boolean>,
+): Promise<readonly LoadedLayer[]> {
+  const users = new Map(await ctx.index.users())
+  const found: LoadedLayer[] = []
+  for (const start of starts) {
+    for (let id: ChainID | undefined = start; id !== undefined; ) {
+      if (users.get(id) !== 0 || (await isNeeded(id))) break
+      const loaded: LoadedLayer | undefined = await findWhole(ctx, id)
+      if (loaded === undefined) break
+      found.push(loaded)
+      users.delete(id)
+      const { parent } = loaded.record
+      if (parent !== undefined) users.set(parent, (users.get(parent) ?? 1) - 1)
+      id = parent
+    }
+  }
+  return found
+}
+
+/** Undefined for a layer that stands on a damaged one: that is for `check` to report and repair. */
+async function findWhole(ctx: StoreContext, id: ChainID): Promise<LoadedLayer | undefined> {
+  try {
+    return await ctx.index.find(id)
+  } catch (error) {
+    if (LayerError.is(error, 'ERR_CORRUPT_METADATA')) return undefined
+    throw error
   }
 }
 

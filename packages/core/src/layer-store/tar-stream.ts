@@ -3,7 +3,7 @@ import type { FileGetter } from '../driver.ts'
 import { LayerError, wrapError } from '../errors.ts'
 import type { DiffID } from '../ids.ts'
 import type { LayerRecord } from '../metadata.ts'
-import { type ByteSource, type CallOptions, checkAborted } from '../streams.ts'
+import { type ByteSource, type CallOptions, checkAborted, interruptible } from '../streams.ts'
 import { parentCacheID, type StoreContext } from './context.ts'
 
 /**
@@ -71,7 +71,7 @@ export class DigestingSource {
 
   async *pass(source: ByteSource, attempt: string, options: CallOptions, id: string) {
     try {
-      for await (const chunk of source) {
+      for await (const chunk of interruptible(source, options.signal, attempt)) {
         checkAborted(options.signal, attempt)
         this.#hash.update(chunk)
         this.#length += chunk.length
@@ -79,6 +79,8 @@ export class DigestingSource {
         options.onProgress?.({ phase: 'register', id, done: this.#length })
       }
     } catch (error) {
+      // A source that has the same signal may say so in its own way.
+      if (!LayerError.is(error)) checkAborted(options.signal, attempt)
       throw wrapError(error, attempt)
     }
   }
