@@ -35,16 +35,24 @@ export async function retireLayers(ctx: Context, ids: readonly ChainID[]): Promi
       const name = removingName(hex, owner.id, randomBytes(16).toString('hex'))
       return { from: join(layers, hex), to: join(layers, name) }
     })
+    const names = moves.map(({ from }) => basename(from))
+    const unsafe = new Set(await ctx.marks.marked(false))
     ctx.revision.bump()
     await moveTogether(ctx, attempt, owner.id, moves)
+    try {
+      // Now, under the lock: later a mark could be that of the same layer, registered anew.
+      for (const name of names) ctx.marks.remove(name)
+    } catch (error) {
+      throw await cleanUp(wrapError(error, attempt), () => moveBack(ctx, moves))
+    }
     return removal(ctx, {
       kind: 'remove',
       cacheIDs: records.map((record) => record.cacheID),
       subject: records.map((record) => `layer ${record.chainID}`).join(', '),
       moves,
       parents: [layers],
-      forget: () => {
-        for (const { from } of moves) ctx.marks.removeUnlessListed(basename(from))
+      relist: async () => {
+        for (const name of names) if (unsafe.has(name)) await ctx.marks.add(name)
       },
     })
   })
@@ -74,7 +82,7 @@ export async function retireMount(ctx: Context, name: string): Promise<Removal> 
       subject: `read-write layer ${name}`,
       moves,
       parents,
-      forget: () => {},
+      relist: async () => {},
     })
   })
 }
@@ -149,7 +157,8 @@ async function moveBack(ctx: Context, moves: readonly Move[]): Promise<void> {
 interface Moved extends Pick<Removal, 'kind' | 'cacheIDs' | 'subject'> {
   readonly moves: readonly Move[]
   readonly parents: readonly string[]
-  readonly forget: () => void
+  /** What to do first when it is undone. */
+  readonly relist: () => Promise<void>
 }
 
 function removal(ctx: Context, moved: Moved): Removal {
@@ -162,12 +171,12 @@ function removal(ctx: Context, moved: Moved): Removal {
       attempting(`Cannot forget ${subject}`, () => {
         ctx.writer(`Cannot forget ${subject}`)
         for (const { to } of moves) removeTree(to)
-        moved.forget()
       }),
     undo: () =>
       attempting(`Cannot list ${subject} again`, async () => {
         ctx.writer(`Cannot list ${subject} again`)
         ctx.revision.bump()
+        await moved.relist()
         await moveBack(ctx, moves)
         for (const parent of parents) await ctx.sys.syncDirectory(parent)
       }),
