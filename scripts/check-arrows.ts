@@ -14,9 +14,20 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'metadata-fs': ['core', 'sys'],
   trees: ['core', 'sys'],
   'driver-vfs': ['core', 'archive', 'sys', 'trees'],
+  'driver-overlay': ['core', 'archive', 'sys', 'trees'],
   testkit: ['core', 'tar'],
   image: ['core', 'archive', 'sys'],
-  cli: ['core', 'tar', 'tarsplit', 'archive', 'sys', 'metadata-fs', 'driver-vfs', 'image'],
+  cli: [
+    'core',
+    'tar',
+    'tarsplit',
+    'archive',
+    'sys',
+    'metadata-fs',
+    'driver-vfs',
+    'driver-overlay',
+    'image',
+  ],
 }
 
 /** Packages whose `src` runs in a browser, so that no `node:` module may be imported. */

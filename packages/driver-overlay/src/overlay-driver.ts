@@ -79,10 +79,10 @@ export class OverlayDriver implements Driver {
   }
 
   async remove(id: CacheID, options: CallOptions = {}): Promise<void> {
-    const { home, native, mounts } = this.#parts
+    const { home, trees, mounts } = this.#parts
     asCacheID(id)
     try {
-      await removeLayer(home, native, mounts, id, options)
+      await removeLayer(home, trees, mounts, id, options)
     } catch (error) {
       throw wrapError(error, `Cannot remove layer ${id}`, { id })
     }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { type Driver, wrapError } from '@varve/core'
 import { openSys, type Sys } from '@varve/sys'
+import { openTrees } from '@varve/trees'
 import { openHome } from './home.ts'
 import { sweepMounts } from './layers/cleanup.ts'
 import { marksOf } from './marks.ts'
@@ -12,7 +13,7 @@ import { cachedFeatures } from './probe/cached.ts'
 import type { Features } from './probe/features.ts'
 import { probe } from './probe/probe.ts'
 import { requireFileSystem, requireSystem } from './probe/unsupported.ts'
-import { Scratch } from './trees/scratch.ts'
+import { Scratch } from './scratch.ts'
 
 /** How {@link overlay} opens. */
 export interface OverlayOptions {
@@ -75,17 +76,20 @@ export async function overlay(options: OverlayOptions): Promise<Driver> {
   try {
     const home = await openHome(root)
     await requireFileSystem(home.root)
-    const scratch = new Scratch(home.aside, sys, native)
+    const trees = openTrees(sys, true)
+    const scratch = new Scratch(home.aside, sys, native, trees)
     const tryOut = async (): Promise<Features> => {
       await using place = await scratch.open()
       return probe(native, place.path, options.mountMethod && [options.mountMethod])
     }
     const found = options.mountMethod ? await tryOut() : await cachedFeatures(home, sys, tryOut)
     const features = { ...found, nativeDiff: options.nativeDiff ?? found.nativeDiff }
-    const mounter = mounterOf(native, features.method, features.settings, () => scratch.shared())
+    const { method, settings } = features
+    const links = method === 'options' ? (await scratch.open()).path : home.aside
+    const mounter = mounterOf(native, method, settings, links)
     const mounts = new MountPoints(home, sys, native)
     const marks = marksOf(features.userxattr)
-    const parts = { home, sys, native, features, mounter, mounts, marks, scratch }
+    const parts = { home, sys, native, features, mounter, mounts, marks, scratch, trees }
     await sweepMounts(parts)
     return new OverlayDriver(parts)
   } catch (error) {

@@ -1,10 +1,11 @@
 import type { NativeCalls, Sys } from '@varve/sys'
+import type { Trees } from '@varve/trees'
 import type { Home } from './home.ts'
 import type { Marks } from './marks.ts'
 import type { MountPoints } from './mounting/mount-points.ts'
 import type { Mounter } from './mounting/stack.ts'
 import type { Features } from './probe/features.ts'
-import type { Scratch } from './trees/scratch.ts'
+import type { Scratch } from './scratch.ts'
 
 /** What an open driver is made of. */
 export interface Parts {
@@ -16,4 +17,5 @@ export interface Parts {
   readonly mounter: Mounter
   readonly mounts: MountPoints
   readonly scratch: Scratch
+  readonly trees: Trees
 }

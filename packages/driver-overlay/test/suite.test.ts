@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import process from 'node:process'
 import { newCacheID } from '@varve/core'
-import { MOUNT_METHODS, overlay } from '@varve/driver-overlay'
+import { overlay } from '@varve/driver-overlay'
 import { driverSuite } from '@varve/testkit'
 import { afterAll, describe, expect, test } from 'vitest'
 import { canMount, place } from './place.ts'
@@ -15,11 +15,10 @@ afterAll(() => dir[Symbol.asyncDispose]())
 
 describe.skipIf(!canMount)('the driver contract (needs root)', async () => {
   if (!canMount) return
-  for (const mountMethod of MOUNT_METHODS) {
-    const root = () => join(dir.path, newCacheID())
-    const factory = () => overlay({ root: root(), mountMethod })
-    await driverSuite({ test: (name, run) => test(`${mountMethod}: ${name}`, run), factory })
-  }
-  const naive = () => overlay({ root: join(dir.path, newCacheID()), nativeDiff: false })
+  const root = () => join(dir.path, newCacheID())
+  await driverSuite({ test, factory: () => overlay({ root: root() }) })
+  const old = () => overlay({ root: root(), mountMethod: 'options' })
+  await driverSuite({ test: (name, run) => test(`by mount(2): ${name}`, run), factory: old })
+  const naive = () => overlay({ root: root(), nativeDiff: false })
   await driverSuite({ test: (name, run) => test(`naive diff: ${name}`, run), factory: naive })
 })

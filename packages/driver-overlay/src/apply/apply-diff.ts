@@ -8,13 +8,13 @@ import {
   cleanUp,
   LayerError,
 } from '@varve/core'
+import { createPace } from '@varve/trees'
 import { diskSize } from '../layers/disk-size.ts'
 import { isCommitted } from '../layers/make-layer.ts'
 import { type Layout, layoutOf } from '../layers/stacks.ts'
 import { mountLayer, viewBeneath } from '../mounting/layer-mounts.ts'
 import { PLACES } from '../mounting/mount-points.ts'
 import type { Parts } from '../parts.ts'
-import { createPace } from '../trees/pace.ts'
 import { LowerTree } from './lower-tree.ts'
 import { mountedWhiteouts, overlayWhiteouts } from './overlay-whiteouts.ts'
 
@@ -33,7 +33,7 @@ export async function applyDiff(
       (await applyMounted(parts, id, tar, aside.path, options))
     const pace = createPace(options, `Cannot measure layer ${id}`)
     return {
-      size: await diskSize(layout.diff, parts.native, pace),
+      size: await diskSize(layout.diff, parts.sys, pace),
       displaced: applied.displaced,
       async [Symbol.asyncDispose]() {
         await applied[Symbol.asyncDispose]()

@@ -5,7 +5,7 @@ import { restoreLinks, sweepLinks } from './short-names.ts'
 /** Unmounts what killed processes left mounted; returns one text for each. */
 export async function sweepMounts({ home, sys, mounts }: Parts): Promise<string[]> {
   const done: string[] = []
-  for (const [id, place] of mounts.mounted()) {
+  for (const [id, place] of await mounts.mounted()) {
     // Whoever has it is at work there, so it is not stale.
     using lock = sys.tryLockFile(`${home.layer(id)}/lock`, 'exclusive')
     if (lock && mounts.sweep(id, place) === 'swept') done.push(`stale mount of layer ${id}`)
@@ -15,9 +15,9 @@ export async function sweepMounts({ home, sys, mounts }: Parts): Promise<string[
 
 /** Clears away what no layer needs; returns one text for each kind or layer. */
 export async function cleanUpHome(parts: Parts): Promise<string[]> {
-  const { home, native, scratch } = parts
+  const { home, scratch, trees } = parts
   const done = await sweepMounts(parts)
-  for (const id of await finishRemovals(home, native)) done.push(`half-removed layer ${id}`)
+  for (const id of await finishRemovals(home, trees)) done.push(`half-removed layer ${id}`)
   await restoreLinks(home)
   const links = await sweepLinks(home)
   if (links > 0) done.push(`${links} entries of l/ that lead nowhere`)

@@ -1,10 +1,9 @@
 import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { CacheID, CallOptions } from '@varve/core'
-import type { NativeCalls } from '@varve/sys'
+import { type CacheID, type CallOptions, LayerError } from '@varve/core'
+import { refuseMounted, type Trees } from '@varve/trees'
 import { type Home, isThere, layersIn } from '../home.ts'
 import { type MountPoints, PLACES } from '../mounting/mount-points.ts'
-import { mountedIn, refuseMounted, removeTree } from '../trees/remove.ts'
 import { readShortName, removeShortName } from './short-names.ts'
 
 /**
@@ -15,36 +14,36 @@ import { readShortName, removeShortName } from './short-names.ts'
  */
 export async function removeLayer(
   home: Home,
-  native: NativeCalls,
+  trees: Trees,
   mounts: MountPoints,
   id: CacheID,
   options: CallOptions,
 ): Promise<void> {
-  await finishRemoval(home, native, id, options)
+  await finishRemoval(home, trees, id, options)
   if (!(await isThere(home.layer(id)))) return
   {
     using _lock = await mounts.lock(id, options.signal)
     for (const place of PLACES) {
       if (mounts.sweep(id, place) !== 'used') continue
-      throw mountedIn(home.layer(id), [join(home.layer(id), place)])
+      throw inUse(id, join(home.layer(id), place))
     }
     await refuseMounted(home.layer(id))
     await mkdir(home.removing, { recursive: true, mode: 0o700 })
     await rename(home.layer(id), home.removed(id))
   }
-  await finishRemoval(home, native, id, options)
+  await finishRemoval(home, trees, id, options)
 }
 
 /** Finishes every removal that was begun; returns of which layers. */
-export async function finishRemovals(home: Home, native: NativeCalls): Promise<CacheID[]> {
+export async function finishRemovals(home: Home, trees: Trees): Promise<CacheID[]> {
   const ids = await layersIn(home.removing)
-  for (const id of ids) await finishRemoval(home, native, id, {})
+  for (const id of ids) await finishRemoval(home, trees, id, {})
   return ids
 }
 
 async function finishRemoval(
   home: Home,
-  native: NativeCalls,
+  trees: Trees,
   id: CacheID,
   options: CallOptions,
 ): Promise<void> {
@@ -52,5 +51,12 @@ async function finishRemoval(
   // Before the file that tells it is gone.
   const name = await readShortName(path)
   if (name !== undefined) await removeShortName(home, name)
-  await removeTree(path, native, options)
+  await trees.remove(path, options)
+}
+
+function inUse(id: CacheID, path: string): LayerError {
+  return new LayerError('ERR_MOUNT_IN_USE', `Cannot remove layer ${id}: ${path} is in use`, {
+    data: { id, path },
+    hint: 'Unmount it, then remove the layer again',
+  })
 }

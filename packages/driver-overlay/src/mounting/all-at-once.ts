@@ -10,15 +10,15 @@ const bytes = (text: string) => new TextEncoder().encode(text)
  * first; in this process others would go with it. So each directory gets a symbolic link of one or
  * two characters, and is named as `/proc/self/fd/7/a`: 180 of them fit, whatever the root is.
  *
- * @param scratch gives a directory of this process
+ * @param scratch a directory of this process
  */
 export function allAtOnce(
   native: NativeCalls,
   settings: OverlaySettings,
-  scratch: () => string,
+  scratch: string,
 ): Mounter {
   const mount = (stack: Stack, target: string, { readOnly, label }: MountRequest) => {
-    const links = mkdtempSync(join(scratch(), 'links-'))
+    const links = mkdtempSync(join(scratch, 'links-'))
     const fd = native.openat(AT.FDCWD, bytes(links), O.PATH | O.DIRECTORY)
     try {
       let made = 0
@@ -45,7 +45,7 @@ export function allAtOnce(
   return {
     mount,
     view(stack) {
-      const path = mkdtempSync(join(scratch(), 'view-'))
+      const path = mkdtempSync(join(scratch, 'view-'))
       mount(stack, path, { readOnly: true })
       return {
         path,

@@ -13,8 +13,8 @@ import {
   type SysError,
   UMOUNT,
 } from '@varve/sys'
+import { mountPointsIn } from '@varve/trees'
 import type { Home } from '../home.ts'
-import { mountPointsIn } from '../trees/mount-points.ts'
 
 /** Where in its directory a layer is mounted: writable, as Docker does, or read-only. */
 export const PLACES = ['merged', 'view'] as const
@@ -135,10 +135,6 @@ export class MountPoints {
   /** Whether something is mounted at a layer's place. */
   isMounted(id: CacheID, place: Place): boolean {
     const native = this.#native
-    if (!native.hasOpenat2) {
-      const path = join(this.#home.layer(id), place)
-      return mountPointsIn(path).includes(path)
-    }
     const layer = native.openat(AT.FDCWD, encode(this.#home.layer(id)), O.PATH | O.DIRECTORY)
     try {
       native.close(native.openat2(layer, encode(place), O.PATH, 0, RESOLVE.NO_XDEV))
@@ -154,9 +150,9 @@ export class MountPoints {
   }
 
   /** Layers that this process sees something mounted in at one of their places. */
-  mounted(): readonly (readonly [id: CacheID, place: Place])[] {
+  async mounted(): Promise<readonly (readonly [id: CacheID, place: Place])[]> {
     const found: [CacheID, Place][] = []
-    for (const point of mountPointsIn(this.#home.root)) {
+    for (const point of await mountPointsIn(this.#home.root)) {
       const [id = '', place = '', rest] = point.slice(this.#home.root.length + 1).split('/')
       if (rest === undefined && (place === 'merged' || place === 'view')) {
         found.push([id as CacheID, place])

@@ -3,12 +3,12 @@ import { allAtOnce } from './all-at-once.ts'
 import type { Mounter, MountMethod, OverlaySettings } from './stack.ts'
 import { stepByStep } from './step-by-step.ts'
 
-/** @param scratch gives a directory of this process, if the method needs one */
+/** @param scratch a directory of this process, for `options` */
 export function mounterOf(
   native: NativeCalls,
   method: MountMethod,
   settings: OverlaySettings,
-  scratch: () => string,
+  scratch: string,
 ): Mounter {
   return method === 'options'
     ? allAtOnce(native, settings, scratch)

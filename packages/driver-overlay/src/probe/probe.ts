@@ -51,12 +51,7 @@ export function probe(
   const method = firstThatWorks(native, settings, directory, methods)
   const volatile = tries(() => {
     const more: OverlaySettings = [...settings, ['volatile', true]]
-    tryMount(
-      mounterOf(native, method, more, () => directory),
-      native,
-      directory,
-      'volatile',
-    )
+    tryMount(mounterOf(native, method, more, directory), native, directory, 'volatile')
   })
   return {
     method,
@@ -80,12 +75,7 @@ function firstThatWorks(
   let cause: unknown
   for (const method of methods) {
     try {
-      tryMount(
-        mounterOf(native, method, settings, () => directory),
-        native,
-        directory,
-        method,
-      )
+      tryMount(mounterOf(native, method, settings, directory), native, directory, method)
       return method
     } catch (error) {
       const { syscall } = error as SysError
@@ -124,7 +114,7 @@ function hasNativeDiff(
 ): boolean {
   const bed = makeBed(directory, 'native', ['one/d', 'one/d1', 'two/d', 'diff', 'work', 'merged'])
   setMark(native, bed.at('one/d'), marks.opaque)
-  const mounter = mounterOf(native, method, settings, () => directory)
+  const mounter = mounterOf(native, method, settings, directory)
   mounter.mount(bed.stack(), bed.at('merged'), { readOnly: false })
   try {
     writeFileSync(bed.at('merged/d/f'), '')

@@ -24,6 +24,10 @@ export function requireSystem(sys: Sys): NonNullable<Sys['native']> {
     const hint = 'Use the vfs driver, or Linux on x86_64 or arm64 with the package koffi'
     throw unsupported(sys.limits[0] ?? 'there is no FFI', undefined, hint)
   }
+  if (!sys.native.hasOpenat2) {
+    const hint = 'Use the vfs driver, or a kernel since 5.6 without a filter against openat2'
+    throw unsupported('the kernel has no openat2, or a filter forbids it', undefined, hint)
+  }
   if (process.geteuid?.() !== 0) {
     const hint = 'Run as root, in a user namespace of your own, or use the vfs driver'
     throw unsupported('only root may mount', undefined, hint)

@@ -1,23 +1,24 @@
 import type { NativeCalls, Sys } from '@varve/sys'
-import { type Aside, openAside, sweepAside } from './aside.ts'
-import { removeScratch } from './remove.ts'
+import { UMOUNT } from '@varve/sys'
+import { type Aside, mountPointsIn, openAside, sweepAside, type Trees } from '@varve/trees'
 
 /** Directories for what belongs to no layer, all gone with the driver at the latest. */
 export class Scratch implements AsyncDisposable {
   readonly #parent: string
   readonly #sys: Sys
   readonly #native: NativeCalls
+  readonly #trees: Trees
   readonly #open = new Set<Aside>()
-  #shared: Aside | undefined
 
-  constructor(parent: string, sys: Sys, native: NativeCalls) {
+  constructor(parent: string, sys: Sys, native: NativeCalls, trees: Trees) {
     this.#parent = parent
     this.#sys = sys
     this.#native = native
+    this.#trees = trees
   }
 
   async open(): Promise<Aside> {
-    const aside = openAside(this.#parent, this.#sys, this.#remove)
+    const aside = await openAside(this.#parent, this.#sys, this.#remove)
     this.#open.add(aside)
     return {
       path: aside.path,
@@ -25,15 +26,6 @@ export class Scratch implements AsyncDisposable {
         if (this.#open.delete(aside)) await aside[Symbol.asyncDispose]()
       },
     }
-  }
-
-  /** One that is there as long as the driver. */
-  shared(): string {
-    if (!this.#shared) {
-      this.#shared = openAside(this.#parent, this.#sys, this.#remove)
-      this.#open.add(this.#shared)
-    }
-    return this.#shared.path
   }
 
   /** Deletes what dead processes left; returns how many. */
@@ -44,9 +36,14 @@ export class Scratch implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const open = [...this.#open]
     this.#open.clear()
-    this.#shared = undefined
     for (const aside of open) await aside[Symbol.asyncDispose]()
   }
 
-  readonly #remove = (path: string): Promise<void> => removeScratch(path, this.#native)
+  /** Also a directory that a killed process has left something mounted in. */
+  readonly #remove = async (path: string): Promise<void> => {
+    for (const point of await mountPointsIn(path)) {
+      this.#native.umount2(new TextEncoder().encode(point), UMOUNT.DETACH | UMOUNT.NOFOLLOW)
+    }
+    await this.#trees.remove(path)
+  }
 }
