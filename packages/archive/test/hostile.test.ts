@@ -207,10 +207,19 @@ describe.each(resolvers)('by %s', (resolver: Resolver) => {
     const open = (name: string) => collect(files.open(Buffer.from(name), 6), 100)
     expect(Buffer.from(await open('inside/real')).toString()).toBe('real!!')
     expect(Buffer.from(await open('./etc/../etc/real')).toString()).toBe('real!!')
-    for (const name of ['etc/link', 'out/file', 'etc', 'missing', 'no/such', 'etc/real/x', '.']) {
+    const refused = [
+      'etc/link',
+      'out/file',
+      'etc',
+      'missing',
+      'no/such',
+      'etc/real/x',
+      '.',
+      '../etc/real',
+    ]
+    for (const name of refused) {
       expect(await codeOf(open(name)), name).toBe('ERR_CORRUPT_LAYER')
     }
-    expect(await codeOf(open('../etc/real'))).toBe('ERR_UNSAFE_PATH')
     expect(await codeOf(collect(files.open(Buffer.from('etc/real'), 7), 100))).toBe(
       'ERR_CORRUPT_LAYER',
     )
