@@ -76,6 +76,11 @@ class Workload {
   readonly #tags = new Map<string, { readonly id: string; readonly chains: readonly ChainID[] }>()
   /** Layers published and not on stable storage. */
   #unsafe = new Set<ChainID>()
+  /**
+   * Layers of removed images that something still stood on. If that was not safe and is lost, they
+   * go too: a removal that is finished after a restart takes what nobody needs then.
+   */
+  readonly #unclaimed = new Set<ChainID>()
   #stack: Stack | undefined
   #made = 0
 
@@ -197,6 +202,7 @@ class Workload {
     this.#tags.delete(tag)
     const mine = tagKey(tag, image.id)
     const last = ![...this.#tags.values()].includes(image)
+    if (last) for (const id of image.chains) this.#unclaimed.add(id)
     await this.#removing([mine, ...(last ? [imageKey(image.id)] : [])], () =>
       this.#images.remove(tag),
     )
@@ -250,7 +256,7 @@ class Workload {
   /** Any layer may go by a removal, as long as it is under way; then those that stay are seen. */
   async #removing(named: readonly string[], remove: () => Promise<unknown>): Promise<void> {
     const before = await this.#layerIDs()
-    const safe = before.filter((id) => !this.#unsafe.has(id))
+    const safe = before.filter((id) => !this.#unsafe.has(id) && !this.#unclaimed.has(id))
     this.#write({ may: [...named, ...before.map(layerKey)] })
     await remove()
     const after = new Set(await this.#layerIDs())
