@@ -97,6 +97,26 @@ test('a layer on a damaged one keeps neither gc nor a release from their work', 
   expect(removed.map(({ chainID }) => chainID)).toEqual([other.chainID])
 })
 
+test('repair deletes no files of a read-write layer, whatever is wrong with it', async () => {
+  const place = memoryPlace()
+  await using store = await place.open()
+  const base = await store.register([emptyTarOf(1)])
+  const damaged = await store.createRW('damaged')
+  const baseless = await store.createRW('baseless', { parent: base.chainID })
+  place.disk.damage('mount', 'damaged')
+  await store.driver.remove(base.cacheID)
+  const found = await Array.fromAsync(store.check({ repair: true }))
+  expect(found.map(({ subject, kind, repaired }) => [subject, kind, repaired])).toEqual([
+    ['damaged', 'damaged-metadata', true],
+    [base.chainID, 'missing-data', true],
+    ['baseless', 'missing-parent', false],
+  ])
+  expect(await store.driver.exists(damaged.mountID)).toBe(true)
+  expect(await store.driver.exists(baseless.mountID)).toBe(true)
+  await store.register([emptyTarOf(1)])
+  expect(await problemsIn(store)).toEqual([])
+})
+
 test('gc asks whether it was aborted', async () => {
   const place = memoryPlace()
   await using store = await place.open()

@@ -146,7 +146,10 @@ export interface MetadataStore extends AsyncDisposable {
   /** Whether another living process holds it. Call it under the exclusive lock. */
   heldElsewhere(key: Digest): Promise<boolean>
 
-  /** Driver layers of changes under way, in any living process. Call it under the lock. */
+  /**
+   * Driver layers that nobody may sweep although they are not listed: of changes under way in any
+   * living process, and of read-write layers that were set aside. Call it under the lock.
+   */
   intended(): Promise<ReadonlySet<CacheID>>
   /** What dead processes left unfinished. Call it under the exclusive lock. */
   interrupted(): Promise<readonly Pending[]>

@@ -18,7 +18,8 @@ export interface RemovedLayer {
 }
 
 /**
- * One counted reference to a read-only layer.
+ * One counted reference to a read-only layer. Mounts and streams that were begun keep the layer by
+ * themselves; once the handle was given back, none can be begun (`ERR_LAYER_NOT_RETAINED`).
  *
  * Disposing of it gives the reference back and removes nothing; `LayerStore.release` gives it back
  * and removes the layer if it was the last.
@@ -69,7 +70,10 @@ export interface CreateRWOptions extends CallOptions {
   readonly init?: (path: string) => Promise<void> | void
 }
 
-/** One counted reference to a read-write layer; disposing of it removes nothing. */
+/**
+ * One counted reference to a read-write layer; disposing of it removes nothing. As long as it is
+ * mounted, read or changed, through any handle, it is not removed (`ERR_MOUNT_IN_USE`).
+ */
 export interface RWLayer extends AsyncDisposable, MountRecord {
   /** Mounts it; disposed of as often as called, it is unmounted. */
   mount(options?: CallOptions & { readonly mountLabel?: string }): Promise<Mount>
@@ -105,7 +109,11 @@ export interface Problem {
 export interface CheckOptions extends CallOptions {
   /** Also read every byte: digests, and each file's metadata where the driver can compare it. */
   readonly full?: boolean
-  /** Set damaged layers aside and sweep what nothing refers to. */
+  /**
+   * Set damaged layers aside, and what stands on them, and sweep what nothing refers to. Files of a
+   * read-write layer are never deleted, and one whose parent is gone stays listed: load the parent
+   * again.
+   */
   readonly repair?: boolean
 }
 

@@ -16,3 +16,8 @@ export async function quarantine(
   await sys.renameNoReplace(from, join(layout.quarantine, name))
   await sys.syncDirectory(layout.quarantine)
 }
+
+/** Whether a name in quarantine is a read-write layer's: its files nobody can make again. */
+export function isMountInQuarantine(name: string): boolean {
+  return name.startsWith('mount-')
+}

@@ -12,6 +12,7 @@ import {
   parseRemoving,
   parseWriteSet,
 } from './layout.ts'
+import { isMountInQuarantine } from './quarantine.ts'
 import { cacheIDsIn, readLayer, readStagedLayer } from './records.ts'
 
 type IsAlive = (owner: OwnerID) => boolean
@@ -38,6 +39,10 @@ export function findIntended(ctx: Context, isAlive: IsAlive): Set<CacheID> {
     if (found.owner !== undefined && isAlive(found.owner)) {
       for (const id of found.cacheIDs) ids.add(id)
     }
+  }
+  for (const name of listNames(ctx.layout.quarantine)) {
+    if (!isMountInQuarantine(name)) continue
+    for (const id of cacheIDsIn(join(ctx.layout.quarantine, name))) ids.add(id)
   }
   return ids
 }

@@ -32,10 +32,14 @@ export class Revision {
     }
   }
 
+  /** The links count subdirectories: two changes may fall into one tick of the clock. */
   #times(): string {
     const { layers, mounts } = this.#layout
     return [layers, mounts]
-      .map((dir) => statSync(dir, { bigint: true, throwIfNoEntry: false })?.mtimeNs ?? '-')
+      .map((dir) => {
+        const stat = statSync(dir, { bigint: true, throwIfNoEntry: false })
+        return stat ? `${stat.mtimeNs}/${stat.nlink}` : '-'
+      })
       .join(' ')
   }
 }

@@ -58,6 +58,7 @@ export class DiskState implements MemoryDisk {
   readonly living: Set<number> = new Set()
   readonly lock: OwnedLock = new OwnedLock()
   readonly setAside: Pick<Damage, 'kind' | 'subject'>[] = []
+  readonly mountsAside: MountRecord[] = []
   boot = 1
   revision = 0
   #lastID = 0

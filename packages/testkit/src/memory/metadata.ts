@@ -161,6 +161,10 @@ class Metadata implements MemoryMetadata {
       for (const intent of disk.intents.values()) {
         if (disk.living.has(intent.owner)) for (const id of intent.cacheIDs) ids.add(id)
       }
+      for (const { mountID, initID } of disk.mountsAside) {
+        ids.add(mountID)
+        if (initID) ids.add(initID)
+      }
       return ids
     })
   }
@@ -208,6 +212,8 @@ class Metadata implements MemoryMetadata {
 
   setAside(damage: Pick<Damage, 'kind' | 'subject'>): Promise<void> {
     return this.#alive((disk) => {
+      const mount = damage.kind === 'mount' && disk.mounts.get(damage.subject)
+      if (mount) disk.mountsAside.push(mount.record)
       const there =
         damage.kind === 'layer'
           ? disk.layers.delete(damage.subject as ChainID)

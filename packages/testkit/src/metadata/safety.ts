@@ -76,6 +76,16 @@ export const safety: readonly MetadataCase[] = [
     },
   },
   {
+    name: 'the files of a read-write layer that was set aside are not to be swept',
+    run: async (kit) => {
+      const store = await kit.open()
+      const { name, mountID } = await kit.mount(store, someMount('aside'))
+      await store.lock('exclusive', () => store.setAside({ kind: 'mount', subject: name }))
+      assert.equal(await store.mount(name), undefined)
+      assert.ok((await store.lock('shared', () => store.intended())).has(mountID))
+    },
+  },
+  {
     name: 'a healthy layer whose data is lost can be set aside too',
     run: async (kit) => {
       const store = await kit.open()
