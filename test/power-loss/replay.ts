@@ -24,6 +24,8 @@ export interface Replayed {
   /** Crashes that could be tried. */
   readonly possible: number
   readonly tried: number
+  /** How many of those the file system itself did not survive; nobody can judge them. */
+  readonly unmountable: number
   /** One text for each bad state. */
   readonly bad: readonly string[]
 }
@@ -47,6 +49,7 @@ export async function replay(
   writeTo(current, history.before)
 
   const bad: string[] = []
+  let unmountable = 0
   const marks: string[] = []
   let done = 0
   for (const crash of chosen) {
@@ -60,22 +63,31 @@ export async function replay(
     writeTo(crashed, keptWrites(events, crash, fileSystem.sector, random))
     const before = [...marks, ...events.slice(0, crash.events).flatMap(marksIn)]
     const faults = await judgeDisk(fileSystem, crashed, point, (dir) => judge(dir, before))
-    if (faults.length > 0) bad.push([crash.name, ...faults].join('\n  '))
+    if (faults === undefined) unmountable++
+    else if (faults.length > 0) bad.push([crash.name, ...faults].join('\n  '))
   }
-  return { epochs: history.epochs.length, possible: possible.length, tried: chosen.length, bad }
+  return {
+    epochs: history.epochs.length,
+    possible: possible.length,
+    tried: chosen.length,
+    unmountable,
+    bad,
+  }
 }
 
+/** Undefined if the file system does not mount, and that is known of it. */
 async function judgeDisk(
   fileSystem: FileSystem,
   image: string,
   point: string,
   judge: (directory: string) => Promise<readonly string[]>,
-): Promise<readonly string[]> {
+): Promise<readonly string[] | undefined> {
   // It remembers disks by what is on them, and takes an older state of one for a copy.
   if (fileSystem.name === 'btrfs') run('btrfs', 'device', 'scan', '--forget')
   try {
     run('mount', '-t', fileSystem.name, '-o', `loop,${fileSystem.mountOptions}`, image, point)
   } catch (error) {
+    if (fileSystem.mayBeLost) return undefined
     return [`the file system does not mount: ${error}`]
   }
   try {
