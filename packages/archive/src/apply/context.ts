@@ -30,7 +30,8 @@ const S_ISGID = 0o2000
 export function parentDirectory(context: ApplyContext, path: string): Directory {
   const { apart } = context.whiteouts
   const found = context.root.directory(parentOf(path), (parent, name) => {
-    if (!apart?.copyUp(context.tree, parent.path, name)) makeParent(context, parent.path, name)
+    if (!apart?.copyUp(context.tree, parent.path, name, 'any'))
+      makeParent(context, parent.path, name)
     return true
   })
   // With a maker, only the root's own absence could lead here.
@@ -40,7 +41,7 @@ export function parentDirectory(context: ApplyContext, path: string): Directory 
 /** Brings up what is missing on the way to a directory, if it is beneath a layer that is apart. */
 export function bringUp({ whiteouts, tree }: ApplyContext): MakeMissing | undefined {
   const { apart } = whiteouts
-  return apart && ((parent, name) => apart.copyUp(tree, parent.path, name))
+  return apart && ((parent, name) => apart.copyUp(tree, parent.path, name, 'way'))
 }
 
 function makeParent(context: ApplyContext, parent: string, name: string): void {

@@ -69,6 +69,6 @@ function targetStat(
   const { apart } = whiteouts
   if (!apart) return stat
   if (stat) return apart.isWhiteout(stat) ? undefined : stat
-  if (!apart.copyUp(tree, parent, toBinary(name))) return undefined
+  if (!apart.copyUp(tree, parent, toBinary(name), 'any')) return undefined
   return calls.statIfAny(root.open(parent).fd, name)
 }

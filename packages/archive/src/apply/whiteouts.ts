@@ -40,9 +40,10 @@ export interface LayerApart {
    * Makes what the layers beneath have at a name, unless the layer hides it; only called where the
    * layer itself has nothing.
    *
+   * @param what `way`: only what may lead to a directory, itself or a link to one
    * @returns whether there is something now
    */
-  copyUp(tree: LayerTree, parent: string, name: string): boolean
+  copyUp(tree: LayerTree, parent: string, name: string, what: 'way' | 'any'): boolean
   /** A new directory took the place of something else: nothing from beneath may show through it. */
   madeDirectory(tree: LayerTree, path: string): void
   /** Whether an extended attribute is a mark of the layer, not an attribute of the file. */

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { LayerApart, LayerTree, WhiteoutStrategy } from '@varve/archive'
-import { type NativeCalls, S, type SysError } from '@varve/sys'
+import { type NativeCalls, S } from '@varve/sys'
 import { escapeXattr, isWhiteoutDevice, type Marks } from '../marks.ts'
 import { ITSELF } from './copy-metadata.ts'
 import type { LowerTree } from './lower-tree.ts'
@@ -8,7 +8,7 @@ import type { LowerTree } from './lower-tree.ts'
 const YES = Buffer.from('y')
 /** Greatest owner; the next one means “leave it” to chown. */
 const MAX_ID = 0xffff_fffe
-const NO_DIRECTORY: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
+const WAYS: ReadonlySet<number> = new Set([S.IFDIR, S.IFLNK])
 
 interface Owner {
   readonly uid: number
@@ -58,8 +58,6 @@ class OverlayLayer implements LayerApart {
   readonly #lower: LowerTree
   /** Directories through which nothing shows. */
   readonly #opaque = new Set<string>()
-  /** Directories with whiteouts in them, and those. */
-  readonly #whiteouts = new Map<string, Set<string>>()
 
   constructor(native: NativeCalls, marks: Marks, lower: LowerTree) {
     this.#native = native
@@ -73,11 +71,11 @@ class OverlayLayer implements LayerApart {
     return this.#marks.isMark(name)
   }
 
-  copyUp(tree: LayerTree, parent: string, name: string): boolean {
+  copyUp(tree: LayerTree, parent: string, name: string, what: 'way' | 'any'): boolean {
     if (this.#isHidden(parent)) return false
     const bytes = fromBinary(name)
     const stat = this.#lower.stat(parent, bytes)
-    if (!stat) return false
+    if (!stat || (what === 'way' && !WAYS.has(stat.mode & S.IFMT))) return false
     const { fd } = tree.root.open(parent)
     // A whiteout.
     if (this.#native.statIfAny(fd, bytes)) return false
@@ -91,21 +89,21 @@ class OverlayLayer implements LayerApart {
     const path = joined(parent, name)
     const stat = this.#native.statIfAny(tree.root.open(parent).fd, bytes)
     if (stat && tree.isOwn(path)) {
-      if ((stat.mode & S.IFMT) === S.IFDIR) this.#makeOpaque(tree, path)
+      if ((stat.mode & S.IFMT) === S.IFDIR) this.hideAll(tree, path)
       return
     }
     // What is there all the same was brought up from beneath, and is what shall be hidden.
     if (stat) tree.remove(parent, name)
     this.#makeWhiteout(tree.root.open(parent).fd, bytes, { uid, gid })
-    const names = this.#whiteouts.get(parent) ?? new Set()
-    this.#whiteouts.set(parent, names.add(name))
   }
 
   hideAll(tree: LayerTree, directory: string): void {
-    if (this.#opaque.has(directory)) return
+    if (this.#isHidden(directory) || !this.#lower.hasDirectory(directory)) return
+    // What was brought up goes, and whiteouts, which older kernels show where they hide nothing.
+    tree.removeLowerChildren(directory)
     // Overlay takes no notice of the mark on the root; see `finish`.
     if (directory === '') this.#opaque.add('')
-    else if (this.#lower.hasDirectory(directory)) this.#makeOpaque(tree, directory)
+    else this.#makeOpaque(tree, directory)
   }
 
   madeDirectory(tree: LayerTree, path: string): void {
@@ -116,11 +114,6 @@ class OverlayLayer implements LayerApart {
   }
 
   finish(tree: LayerTree): void {
-    for (const [parent, names] of this.#whiteouts) {
-      if (!this.#isHidden(parent)) continue
-      // Older kernels show them where there is nothing beneath for them to hide.
-      for (const name of names) this.#removeWhiteout(tree, parent, name)
-    }
     if (this.#opaque.has('')) this.#hideRoot(tree)
   }
 
@@ -131,19 +124,6 @@ class OverlayLayer implements LayerApart {
       if (!stat) this.#makeWhiteout(fd, name, { uid: 0, gid: 0 })
       else if ((stat.mode & S.IFMT) === S.IFDIR) this.#makeOpaque(tree, toBinary(name))
     }
-  }
-
-  #removeWhiteout(tree: LayerTree, parent: string, name: string): void {
-    let fd: number
-    try {
-      fd = tree.root.open(parent).fd
-    } catch (error) {
-      // The layer itself has replaced the directory since.
-      if (NO_DIRECTORY.has((error as SysError).code)) return
-      throw error
-    }
-    const stat = this.#native.statIfAny(fd, fromBinary(name))
-    if (stat && isWhiteoutDevice(stat)) this.#native.unlinkat(fd, fromBinary(name))
   }
 
   #makeWhiteout(dirfd: number, name: Uint8Array, { uid, gid }: Owner): void {
