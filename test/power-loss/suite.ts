@@ -4,15 +4,13 @@ import type { FileSystem } from './file-systems.ts'
 import { losePower, whyNot } from './power-loss.ts'
 
 const torture = process.env.VARVE_TORTURE === '1'
-/** The store does the same on every runtime; on others than Node a look is enough. */
-const elsewhere = process.env.VARVE_RUNTIME !== undefined
 
 const MINUTE = 60_000
 
 /** How much is tried of each variant of the store. */
 const AMOUNT = torture
   ? { recordings: 5, states: 200, samples: 6, timeout: 60 * MINUTE }
-  : { recordings: 1, states: elsewhere ? 4 : 16, samples: 2, timeout: 5 * MINUTE }
+  : { recordings: 1, states: 16, samples: 2, timeout: 5 * MINUTE }
 
 /** Everything in the C library, and only what the runtime itself offers. */
 const SYSTEMS = {
