@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -34,3 +34,9 @@ export function nativeCalls(): NativeCalls {
 }
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+/** Whatever is mounted beneath a path. */
+export function mountsIn(path: string): string[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
+  return lines.map((line) => line.split(' ')[4] ?? '').filter((at) => at.startsWith(`${path}/`))
+}

@@ -1,6 +1,6 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
@@ -16,29 +16,44 @@ export function command(name: string, ...args: string[]): [string, ...string[]] 
 
 export function start(name: string, ...args: string[]): ChildProcess {
   const [file, ...rest] = command(name, ...args)
-  return spawn(file, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
+  return spawn(file, rest, { stdio: ['pipe', 'pipe', 'ignore'] })
 }
 
-/** Runs it as a user who is not root, and gives what it printed. */
-export async function runAsNobody(name: string, ...args: string[]): Promise<string> {
-  const [file, ...rest] = command(name, ...args)
-  const { stdout } = await promisify(execFile)(file, rest, { uid: 65534, gid: 65534 })
-  return stdout
+/** Runs it to its end, with kill -9 at its Nth call of one system call if that is asked for. */
+export function run(args: readonly string[], kill?: { syscall: string; at: number }): number {
+  const [file, ...rest] = command('work', ...args)
+  const how = kill
+    ? ['strace', '-f', '-qq', '-o', '/dev/null', `--trace=${kill.syscall}`].concat(
+        `--inject=${kill.syscall}:signal=KILL:when=${kill.at}`,
+        file,
+      )
+    : [file]
+  const [program = '', ...before] = how
+  try {
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '1' }
+    execFileSync(program, [...before, ...rest], { stdio: 'ignore', env })
+    return 0
+  } catch (error) {
+    return (error as { status?: number | null }).status ?? -1
+  }
 }
 
-/** The next text that a child writes. */
-export function words(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('exit', () => reject(new Error('the child ended without a word')))
-    child.stdout?.once('data', (data) => resolve(String(data)))
+/** The line after `begin` that a child writes. */
+export async function answer(child: ChildProcess): Promise<string> {
+  let said = ''
+  child.stdout?.on('data', (data) => {
+    said += String(data)
   })
+  while (!/^begin\n.+\n/.test(said)) {
+    if (child.exitCode !== null) throw new Error(`the child ended and said: ${said}`)
+    await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), once(child, 'exit')])
+  }
+  return said.split('\n')[1] ?? ''
 }
 
 /** Ends a child as a crash would. */
-export function kill(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    child.once('exit', () => resolve())
-    child.kill('SIGKILL')
-  })
+export async function kill(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit')
+  child.kill('SIGKILL')
+  await ended
 }

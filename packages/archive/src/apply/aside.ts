@@ -2,8 +2,10 @@ import type { DisplacedFile } from '@varve/core'
 import { AT, O } from '@varve/sys'
 import { readOpen } from '../files/read-file.ts'
 import { fromBinary } from '../safe-root/binary.ts'
-import type { FileCalls } from '../safe-root/calls.ts'
+import { codeOf, type FileCalls } from '../safe-root/calls.ts'
 import type { Directory } from '../safe-root/safe-root.ts'
+
+const COPY_BYTES = 256 * 1024
 
 /** A payload of the tar: the name that the tar gave it, and the how-many-eth of that name. */
 export interface Payload {
@@ -27,15 +29,22 @@ export class Aside {
 
   /** Moves a file here. */
   take(payload: Payload, from: Directory, name: string): void {
+    const bytes = fromBinary(name)
     const own = this.#newName()
-    this.#calls.renameat2(from.fd, fromBinary(name), this.#fd, own)
+    if (!this.#onSame(() => this.#calls.renameat2(from.fd, bytes, this.#fd, own))) {
+      this.#copy(from.fd, bytes, own)
+      this.#calls.unlinkIfAny(from.fd, bytes)
+    }
     this.#list(payload, own)
   }
 
   /** Keeps a file that stays in the layer, but no longer under the payload's name. */
   takeLink(payload: Payload, from: Directory, name: string): void {
     const own = this.#newName()
-    this.#calls.linkat(from.fd, fromBinary(name), this.#fd, own)
+    const bytes = fromBinary(name)
+    if (!this.#onSame(() => this.#calls.linkat(from.fd, bytes, this.#fd, own))) {
+      this.#copy(from.fd, bytes, own)
+    }
     this.#list(payload, own)
   }
 
@@ -57,6 +66,35 @@ export class Aside {
     for (let i = 0; i < this.#made; i++) this.#calls.unlinkIfAny(this.#fd, nameOf(i))
     this.#made = 0
     this.#calls.close(this.#fd)
+  }
+
+  /** False if the layer is seen through a mount, out of which nothing can be moved. */
+  #onSame(move: () => void): boolean {
+    try {
+      move()
+      return true
+    } catch (error) {
+      if (codeOf(error) === 'EXDEV') return false
+      throw error
+    }
+  }
+
+  #copy(dirfd: number, name: Uint8Array, own: Uint8Array): void {
+    const from = this.#calls.openat(dirfd, name, O.RDONLY | O.NOFOLLOW)
+    try {
+      const to = this.#calls.openat(this.#fd, own, O.WRONLY | O.CREAT | O.EXCL, 0o600)
+      try {
+        const buffer = new Uint8Array(COPY_BYTES)
+        for (let got = this.#calls.read(from, buffer); got > 0; ) {
+          this.#calls.write(to, buffer.subarray(0, got))
+          got = this.#calls.read(from, buffer)
+        }
+      } finally {
+        this.#calls.close(to)
+      }
+    } finally {
+      this.#calls.close(from)
+    }
   }
 
   #newName(): Uint8Array {

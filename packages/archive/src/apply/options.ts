@@ -24,8 +24,8 @@ export interface ApplyOptions extends CallOptions {
   /** How directories are found. Default: the safest that works here. */
   readonly resolver?: Resolver
   /**
-   * An existing directory on the file system of the root, nobody else's, where payloads that the
-   * finished layer does not hold are kept. Without it they are lost.
+   * An existing directory, nobody else's, where payloads that the finished layer does not hold are
+   * kept: moved there if it is on the file system of the root, else copied. Without it they are lost.
    */
   readonly asideDir?: string
   /**
