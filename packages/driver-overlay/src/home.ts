@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdir, readdir, realpath } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type CacheID, isCacheID } from '@varve/core'
+import type { Sys } from '@varve/sys'
 
 /**
  * Where things are: Docker's layout (moby `daemon/graphdriver/overlay2`). It takes no notice of what
@@ -24,6 +25,8 @@ import { type CacheID, isCacheID } from '@varve/core'
  */
 export interface Home {
   readonly root: string
+  /** Whether anything in it may be made or changed. */
+  readonly writable: boolean
   readonly links: string
   readonly removing: string
   readonly aside: string
@@ -38,14 +41,29 @@ export interface Home {
 /** Layers may hold set-user-id programs, so nobody else may come in (CVE-2021-41091). */
 export const PRIVATE = 0o710
 
-/** Makes what is missing of the directories. */
-export async function openHome(path: string): Promise<Home> {
-  await mkdir(path, { recursive: true, mode: 0o700 })
+/** Makes what is missing of the directories, and puts their names on stable storage. */
+export async function openHome(path: string, sys: Sys): Promise<Home> {
+  const made = await mkdir(path, { recursive: true, mode: 0o700 })
+  const home = await homeAt(path, true)
+  await closeToOthers(home.root, PRIVATE)
+  const first = await mkdir(home.links, { recursive: true, mode: 0o700 })
+  await closeToOthers(home.links, 0o700)
+  const top = made ?? first
+  if (top !== undefined) {
+    for (let at = home.links; at.length >= top.length; at = dirname(at)) {
+      await sys.syncDirectory(dirname(at))
+    }
+  }
+  return home
+}
+
+/** The paths in a home; nothing is made. */
+export async function homeAt(path: string, writable: boolean): Promise<Home> {
   // As the kernel shows it in its table of mounts.
   const root = await realpath(path)
-  await closeToOthers(root, PRIVATE)
-  const home: Home = {
+  return {
     root,
+    writable,
     links: join(root, 'l'),
     removing: join(root, 'removing'),
     aside: join(root, 'aside'),
@@ -54,9 +72,6 @@ export async function openHome(path: string): Promise<Home> {
     diff: (id) => join(root, id, 'diff'),
     removed: (id) => join(root, 'removing', id),
   }
-  await mkdir(home.links, { recursive: true, mode: 0o700 })
-  await closeToOthers(home.links, 0o700)
-  return home
 }
 
 /** Also what somebody else made, or the umask cut. */

@@ -1,24 +1,31 @@
 import { resolve } from 'node:path'
 import { type Driver, wrapError } from '@varve/core'
-import { openSys, type Sys } from '@varve/sys'
+import { type NativeCalls, openSys, type Sys } from '@varve/sys'
 import { openTrees } from '@varve/trees'
-import { openHome } from './home.ts'
+import { homeAt, openHome } from './home.ts'
 import { sweepMounts } from './layers/cleanup.ts'
 import { marksOf } from './marks.ts'
 import { MountPoints } from './mounting/mount-points.ts'
 import { mounterOf } from './mounting/mounter.ts'
 import type { MountMethod } from './mounting/stack.ts'
 import { OverlayDriver } from './overlay-driver.ts'
+import type { Parts } from './parts.ts'
 import { cachedFeatures } from './probe/cached.ts'
 import type { Features } from './probe/features.ts'
 import { probe } from './probe/probe.ts'
 import { requireFileSystem, requireSystem } from './probe/unsupported.ts'
+import { memoryPlace, readOnlyDriver } from './read-only.ts'
 import { Scratch } from './scratch.ts'
 
 /** How {@link overlay} opens. */
 export interface OverlayOptions {
   /** The driver's home, as Docker's `<data root>/overlay2`; made if it is missing. */
   readonly root: string
+  /**
+   * Read layers that somebody else keeps, Docker's for example; nothing there is made, tried out or
+   * changed, and mounts are for this process and its children only. Default false.
+   */
+  readonly readOnly?: boolean
   /** The system, if it is open already. */
   readonly sys?: Sys
   /**
@@ -74,7 +81,8 @@ export async function overlay(options: OverlayOptions): Promise<Driver> {
   const root = resolve(options.root)
   const native = requireSystem(sys)
   try {
-    const home = await openHome(root)
+    if (options.readOnly) return await openReadOnly(root, sys, native, options)
+    const home = await openHome(root, sys)
     await requireFileSystem(home.root)
     const trees = openTrees(sys, true)
     const scratch = new Scratch(home.aside, sys, native, trees)
@@ -94,5 +102,41 @@ export async function overlay(options: OverlayOptions): Promise<Driver> {
     return new OverlayDriver(parts)
   } catch (error) {
     throw wrapError(error, `Cannot open the overlay driver in ${root}`)
+  }
+}
+
+async function openReadOnly(
+  root: string,
+  sys: Sys,
+  native: NativeCalls,
+  options: OverlayOptions,
+): Promise<Driver> {
+  const home = await homeAt(root, false)
+  const place = memoryPlace(native)
+  try {
+    const features = {
+      ...probe(native, place.path, options.mountMethod && [options.mountMethod]),
+      // What was kept by a daemon, which is root.
+      keeps: { owner: true, xattrs: true, devices: true },
+      ...(options.nativeDiff === undefined ? {} : { nativeDiff: options.nativeDiff }),
+    }
+    // Only this way to mount needs a directory of its own.
+    if (features.method !== 'options') place[Symbol.dispose]()
+    const trees = openTrees(sys, true)
+    const parts: Parts = {
+      home,
+      sys,
+      native,
+      features,
+      marks: marksOf(features.userxattr),
+      mounter: mounterOf(native, features.method, features.settings, place.path),
+      mounts: new MountPoints(home, sys, native),
+      scratch: new Scratch(home.aside, sys, native, trees),
+      trees,
+    }
+    return readOnlyDriver(new OverlayDriver(parts), parts, place)
+  } catch (error) {
+    place[Symbol.dispose]()
+    throw error
   }
 }

@@ -9,6 +9,11 @@ interface DriverKind {
 }
 
 const DRIVERS: Readonly<Record<string, DriverKind>> = {
+  overlay2: {
+    home: 'overlay2',
+    make: async (root, options) =>
+      (await import('@varve/driver-overlay')).overlay({ root, ...options }),
+  },
   vfs: {
     home: 'vfs',
     make: async (root, options) => (await import('@varve/driver-vfs')).vfs({ root, ...options }),

@@ -40,7 +40,7 @@ async function requireLinks(home: Home, id: CacheID, names: readonly string[]): 
     return undefined
   }
   if ((await lost()) === undefined) return
-  await restoreLinks(home)
+  if (home.writable) await restoreLinks(home)
   const name = await lost()
   if (name === undefined) return
   throw new LayerError('ERR_CORRUPT_LAYER', `Cannot read layer ${id}: l/${name} is missing`, {
