@@ -68,6 +68,8 @@ export async function varve(args: readonly string[], options: RunOptions = {}): 
     env: {
       PATH: process.env.PATH ?? '',
       HOME: process.env.HOME ?? '',
+      // Most of a short command's time would go into stripping types, every time again.
+      NODE_COMPILE_CACHE: join(repository, 'node_modules/.cache/node-compile'),
       ...(options.root === undefined ? {} : { VARVE_ROOT: options.root }),
       ...options.env,
     },
