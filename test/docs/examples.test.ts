@@ -1,6 +1,6 @@
 /** Every example in a README or docstring is a program: it type-checks, runs, and asserts. */
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -50,6 +50,10 @@ test('there are examples', () => {
   for (const document of ['README.md', 'packages/core/README.md', 'packages/core/src/ids.ts']) {
     expect(documents).toContain(document)
   }
+})
+
+test.for(readdirSync(join(root, 'packages')))('package %s has a README', (name) => {
+  expect(existsSync(join(root, 'packages', name, 'README.md'))).toBe(true)
 })
 
 test.runIf(!deno && !bun)('examples type-check', async () => {

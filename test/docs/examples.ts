@@ -1,5 +1,5 @@
 /** Finds the examples in documents and docstrings. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A program in a document. */
@@ -20,7 +20,9 @@ export function findExamples(root: string): Example[] {
   const packages = readdirSync(join(root, 'packages')).map((name) => `packages/${name}`)
   const documents = [
     ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'],
-    ...packages.map((folder) => `${folder}/README.md`),
+    ...packages
+      .map((folder) => `${folder}/README.md`)
+      .filter((file) => existsSync(join(root, file))),
     ...packages.flatMap((folder) => sources(root, `${folder}/src`)),
   ]
   return documents.flatMap((document) =>

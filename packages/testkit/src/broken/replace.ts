@@ -4,8 +4,8 @@ export function withMethods<T extends object>(target: T, methods: Partial<T>): T
     get(_, key) {
       const replaced = Reflect.get(methods, key)
       if (replaced !== undefined) return replaced
-      const value = Reflect.get(target, key)
-      return typeof value === 'function' ? value.bind(target) : value
+      const value: unknown = Reflect.get(target, key)
+      return typeof value === 'function' ? onTarget(target, value) : value
     },
   })
 }
@@ -27,14 +27,21 @@ export function withMethods<T extends object>(target: T, methods: Partial<T>): T
 export function intercept<T extends object>(target: T, before: (method: string) => unknown): T {
   return new Proxy(target, {
     get(_, key) {
-      const value = Reflect.get(target, key)
+      const value: unknown = Reflect.get(target, key)
       if (typeof value !== 'function') return value
-      if (typeof key === 'symbol') return value.bind(target)
+      const method = onTarget(target, value)
+      if (typeof key === 'symbol') return method
       return (...args: unknown[]) => {
         const blocked = before(key)
-        const call = () => value.apply(target, args) as unknown
-        return blocked instanceof Promise ? blocked.then(call) : call()
+        return blocked instanceof Promise ? blocked.then(() => method(...args)) : method(...args)
       }
     },
   })
+}
+
+type Method = (...args: unknown[]) => unknown
+
+/** Not `bind`: `await using` of Node 24 takes no bound function for a method. */
+function onTarget(target: object, method: unknown): Method {
+  return (...args) => Reflect.apply(method as Method, target, args)
 }
