@@ -9,14 +9,14 @@ interface DriverKind {
 }
 
 const DRIVERS: Readonly<Record<string, DriverKind>> = {
+  vfs: {
+    home: 'vfs',
+    make: async (root, options) => (await import('@varve/driver-vfs')).vfs({ root, ...options }),
+  },
   overlay2: {
     home: 'overlay2',
     make: async (root, options) =>
       (await import('@varve/driver-overlay')).overlay({ root, ...options }),
-  },
-  vfs: {
-    home: 'vfs',
-    make: async (root, options) => (await import('@varve/driver-vfs')).vfs({ root, ...options }),
   },
 }
 
