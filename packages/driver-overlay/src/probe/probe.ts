@@ -12,7 +12,7 @@ import {
   type Stack,
 } from '../mounting/stack.ts'
 import type { Features } from './features.ts'
-import { kernelDefaults } from './kernel-defaults.ts'
+import { type KernelDefaults, kernelDefaults } from './kernel-defaults.ts'
 import { unsupported } from './unsupported.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -31,6 +31,7 @@ export function probe(
   native: NativeCalls,
   directory: string,
   methods: readonly MountMethod[] = MOUNT_METHODS,
+  defaults: KernelDefaults = kernelDefaults(),
 ): Features {
   const userxattr = !canMark(native, directory, marksOf(false))
   const marks = marksOf(userxattr)
@@ -40,7 +41,6 @@ export function probe(
   if (!tellsTypes(native, directory)) {
     throw unsupported('its file system does not tell file types in directories (d_type)')
   }
-  const defaults = kernelDefaults()
   const settings: OverlaySettings = [
     ...(defaults.index === undefined ? [] : [['index', 'off'] as const]),
     ...(userxattr ? [['userxattr', true] as const] : []),
