@@ -63,8 +63,4 @@ export interface MountCalls {
   fsmount(fsfd: number, attributes: number): number
   /** Puts a mount that is nowhere at a path. */
   moveMount(mountfd: number, target: Uint8Array): void
-  /** A new mount, nowhere yet, of what is at a path: one mount, without those beneath it. */
-  cloneMount(path: Uint8Array): number
-  /** Sets {@link MOUNT_ATTR}s of the mount that a descriptor is on. Linux 5.12. */
-  setMountAttributes(mountfd: number, set: number): void
 }

@@ -105,17 +105,6 @@ describe.skipIf(!isLinux || !isRoot)('mount calls (need root)', () => {
     expect(fs.readFileSync(at('to/f'), 'utf8')).toBe('one')
   })
 
-  test('a clone of a mount has attributes of its own', async () => {
-    await using dir = openPlace()
-    const { native, at } = dir
-    const clone = native.cloneMount(bytes(at('two')))
-    native.setMountAttributes(clone, MOUNT_ATTR.RDONLY)
-    native.moveMount(clone, bytes(at('to')))
-    native.close(clone)
-    expect(failure(() => fs.writeFileSync(at('to/h'), '')).code).toBe('EROFS')
-    fs.writeFileSync(at('two/h'), '')
-  })
-
   test('settings are strings, descriptors and flags', async () => {
     await using dir = openPlace()
     const { native, at } = dir
@@ -162,7 +151,6 @@ describe.skipIf(!isLinux || !isRoot)('mount calls (need root)', () => {
     await using dir = openPlace()
     const { native, at } = dir
     expect(failure(() => native.fsopen('no-such-thing')).code).toBe('ENODEV')
-    expect(failure(() => native.cloneMount(bytes(at('none')))).path).toBe(at('none'))
     const mount = overlayOf(native, at('one'), at('two'))
     expect(failure(() => native.moveMount(mount, bytes(at('none')))).code).toBe('ENOENT')
     native.close(mount)

@@ -60,8 +60,6 @@ export interface Libc {
   ): number
   fsmount(fd: number, flags: number, attributes: number): number
   moveMount(a: number, from: Uint8Array, b: number, to: Uint8Array, flags: number): number
-  openTree(dirfd: number, path: Uint8Array, flags: number): number
-  mountSetattr(fd: number, path: Uint8Array, f: number, a: BigUint64Array, size: number): number
   /** As `fsync` and `syncfs`, on another thread; gives 0 or the errno. */
   fsyncAsync(fd: number): Promise<number>
   syncfsAsync(fd: number): Promise<number>
@@ -90,13 +88,11 @@ const SYSCALLS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 }
 /** Newer calls have one number on all architectures. */
 const COMMON_SYSCALLS: Readonly<Record<string, number>> = {
-  open_tree: 428,
   move_mount: 429,
   fsopen: 430,
   fsconfig: 431,
   fsmount: 432,
   openat2: 437,
-  mount_setattr: 442,
 }
 
 /**
@@ -191,8 +187,6 @@ export function loadLibc(): Libc {
     fsconfig: bindOrSyscall('fsconfig', ['int', 'uint', P, P, 'int']),
     fsmount: bindOrSyscall('fsmount', ['int', 'uint', 'uint']),
     moveMount: bindOrSyscall('move_mount', ['int', P, 'int', P, 'uint']),
-    openTree: bindOrSyscall('open_tree', ['int', P, 'uint']),
-    mountSetattr: bindOrSyscall('mount_setattr', ['int', P, 'uint', P, 'size_t']),
     fsyncAsync: (fd) => onThread(fsync, fd),
     syncfsAsync: (fd) => onThread(syncfs, fd),
     errno: () => koffi.errno(),

@@ -1,4 +1,4 @@
-import { AT, O } from '../constants.ts'
+import { AT } from '../constants.ts'
 import type { FsSetting, MountCalls } from '../mount-calls.ts'
 import type { Context } from './context.ts'
 
@@ -7,9 +7,6 @@ const FSOPEN_CLOEXEC = 1
 const FSMOUNT_CLOEXEC = 1
 const FSCONFIG = { SET_FLAG: 0, SET_STRING: 1, SET_FD: 5, CMD_CREATE: 6 } as const
 const MOVE_MOUNT_F_EMPTY_PATH = 4
-const OPEN_TREE_CLONE = 1
-/** `struct mount_attr` of its first version: four 64-bit numbers. */
-const MOUNT_ATTR_BYTES = 32
 /** One of the kernel's messages is not longer (fs/fsopen.c takes them from a log of lines). */
 const MESSAGE_BYTES = 4096
 
@@ -70,18 +67,6 @@ export function mountCalls(context: Context): MountCalls {
       const to = at(target, 'move_mount')
       if (libc.moveMount(mountfd, NONE, AT.FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) < 0) {
         throw context.error('move_mount', target)
-      }
-    },
-    cloneMount: (path) =>
-      result(
-        libc.openTree(AT.FDCWD, at(path, 'open_tree'), OPEN_TREE_CLONE | O.CLOEXEC),
-        'open_tree',
-        path,
-      ),
-    setMountAttributes(mountfd, set) {
-      const attributes = new BigUint64Array([BigInt(set), 0n, 0n, 0n])
-      if (libc.mountSetattr(mountfd, NONE, AT.EMPTY_PATH, attributes, MOUNT_ATTR_BYTES) < 0) {
-        throw context.error('mount_setattr')
       }
     },
   }

@@ -1,6 +1,6 @@
 /**
  * Prints how long the life of a read-write layer takes, and the diff of 100 changes on 30,000 files:
- * `node --conditions=@varve/source packages/driver-overlay/test/measure.ts DIRECTORY`.
+ * `node --conditions=@varve/source packages/driver-overlay/test/children/measure.ts DIRECTORY`.
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import process from 'node:process'
 import { type CacheID, newCacheID } from '@varve/core'
 import { overlay } from '@varve/driver-overlay'
 import { tarOf } from '@varve/testkit'
-import { place } from './place.ts'
+import { place } from '../place.ts'
 
 const ROUNDS = 200
 const FILES = 30_000
