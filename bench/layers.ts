@@ -63,7 +63,7 @@ export async function bigLayer(
   sample: string,
 ): Promise<BenchLayer> {
   const tree = join(dir, `big-${megabytes}`)
-  if (!existsSync(tree)) {
+  if (!existsSync(tree) && !existsSync(`${tree}.packed`)) {
     const making = `${tree}.making`
     await mkdir(making, { recursive: true })
     const content = await readFile(sample)
@@ -76,7 +76,9 @@ export async function bigLayer(
     }
     await rename(making, tree)
   }
-  return await pack(`${megabytes} MB`, tree)
+  const layer = await pack(`${megabytes} MB`, tree)
+  await rm(tree, { recursive: true, force: true })
+  return layer
 }
 
 async function pack(name: string, tree: string): Promise<BenchLayer> {

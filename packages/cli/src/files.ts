@@ -4,7 +4,6 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { access, constants, open, rename, rm } from 'node:fs/promises'
 import { type ByteSource, checkAborted, cleanUp, wrapError } from '@varve/core'
 import type { Context } from './context.ts'
@@ -17,11 +16,27 @@ export function readFrom(context: Context, path: string): ByteSource {
   return path === '-' ? context.stdin() : fileBytes(path, context.signal)
 }
 
+/** Read ahead by one chunk into two buffers used in turn: a chunk is good until the next is asked for. */
 async function* fileBytes(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const attempt = `Cannot read ${path}`
   try {
-    yield* createReadStream(path, { highWaterMark: CHUNK_BYTES, signal })
+    await using file = await open(path)
+    const buffers = [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)] as const
+    let ahead = file.read(buffers[0])
+    try {
+      for (let turn = 1; ; turn ^= 1) {
+        const { bytesRead, buffer } = await ahead
+        checkAborted(signal, attempt)
+        if (bytesRead === 0) return
+        ahead = file.read(buffers[turn as 0 | 1])
+        yield buffer.subarray(0, bytesRead)
+      }
+    } finally {
+      // The file may be closed only when no read is under way; how that one ended nobody needs.
+      await ahead.catch(() => undefined)
+    }
   } catch (error) {
-    throw wrapError(error, `Cannot read ${path}`, { path })
+    throw wrapError(error, attempt, { path })
   }
 }
 
