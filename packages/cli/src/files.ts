@@ -22,13 +22,19 @@ async function* fileBytes(path: string, signal: AbortSignal): AsyncGenerator<Uin
   try {
     await using file = await open(path)
     const buffers = [new Uint8Array(CHUNK_BYTES), new Uint8Array(CHUNK_BYTES)] as const
-    let ahead = file.read(buffers[0])
+    const read = (turn: 0 | 1) => {
+      const next = file.read(buffers[turn])
+      // Thrown where it is awaited; until then nobody looks at it.
+      next.catch(() => undefined)
+      return next
+    }
+    let ahead = read(0)
     try {
       for (let turn = 1; ; turn ^= 1) {
         const { bytesRead, buffer } = await ahead
         checkAborted(signal, attempt)
         if (bytesRead === 0) return
-        ahead = file.read(buffers[turn as 0 | 1])
+        ahead = read(turn as 0 | 1)
         yield buffer.subarray(0, bytesRead)
       }
     } finally {

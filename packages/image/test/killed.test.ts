@@ -70,4 +70,4 @@ test('a load killed at any moment is there whole or not at all, and leaves nothi
     expect(await readdir(join(root, 'varve/images/vfs/work'))).toEqual([])
     if (isThere) await bed.images.remove(young.id, { force: true })
   }
-})
+}, 300_000)
