@@ -7,6 +7,7 @@ const ON_NODE_ONLY = [
   'test/power-loss/**',
   'test/store/faults/**',
   'packages/*/test/faults.test.ts',
+  'packages/image/test/killed.test.ts',
   // The command itself runs on all three in scripts/check-tarballs.ts.
   'packages/cli/test/{images,layer,limits,pipes,tarsplit}.test.ts',
 ]
