@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { openRealStore } from './stack.ts'
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
-const torture = process.env['VARVE_TORTURE'] === '1'
+const torture = process.env.VARVE_TORTURE === '1'
 const WORKERS = torture ? 8 : 4
 const OPERATIONS = torture ? 500 : 40
 const ROUNDS = torture ? 10 : 2

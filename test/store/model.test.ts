@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { histories, type Real } from './commands.ts'
 import { StoreModel } from './model.ts'
 
-const RUNS = process.env['VARVE_TORTURE'] === '1' ? 5_000 : 300
+const RUNS = process.env.VARVE_TORTURE === '1' ? 5_000 : 300
 /** Different tars, all of them empty archives: the zero blocks differ in number. */
 const TARS = [2, 3, 4].map((blocks) => new Uint8Array(512 * blocks))
 
