@@ -15,6 +15,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   trees: ['core', 'sys'],
   'driver-vfs': ['core', 'archive', 'sys', 'trees'],
   'driver-overlay': ['core', 'archive', 'sys', 'trees'],
+  erofs: ['core', 'tar'],
+  'driver-erofs': ['core', 'archive', 'erofs', 'sys', 'trees'],
+  'driver-windows': ['core', 'archive', 'sys', 'tar', 'trees'],
+  graph: ['core', 'archive', 'tarsplit', 'sys'],
   testkit: ['core', 'tar'],
   image: ['core', 'archive', 'sys'],
   cli: [
