@@ -16,7 +16,7 @@ import type { Sys } from '@varve/sys'
  *     work/             0700, the kernel's
  *     committed         there once another layer stands on this one, which is final then
  *     merged/, view/    0700, where it is mounted writable and read-only; there while it is
- *     lock, *.lock      who mounts it; see mounting/mount-points.ts
+ *     lock, *.lock      who mounts it; see MountPoints of @varve/overlayfs
  *   l/                  0700, short name → ../<id>/diff
  *   removing/<id>/      0700, a layer that is being deleted
  *   aside/<random>/     0700, files of a living process that belong to no layer

@@ -3,5 +3,5 @@
  *
  * @module
  */
-export { MOUNT_METHODS, type MountMethod } from './mounting/stack.ts'
+export { MOUNT_METHODS, type MountMethod } from '@varve/overlayfs'
 export { type OverlayOptions, overlay } from './overlay.ts'

@@ -24,11 +24,11 @@ import { overlayWhiteouts } from './apply/overlay-whiteouts.ts'
 import { differences } from './diff/differences.ts'
 import { isThere, layersIn } from './home.ts'
 import { cleanUpHome } from './layers/cleanup.ts'
+import { mountLayer, viewLayer } from './layers/layer-mounts.ts'
 import { makeLayer } from './layers/make-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
-import { mountLayer, viewLayer } from './mounting/layer-mounts.ts'
 import type { Parts } from './parts.ts'
-import { statusOf } from './probe/status.ts'
+import { statusOf } from './status.ts'
 
 /** Docker's limit (moby `overlay2/overlay.go`, `maxDepth`). */
 const MAX_DEPTH = 128

@@ -1,21 +1,24 @@
 import { resolve } from 'node:path'
 import { type Driver, wrapError } from '@varve/core'
+import {
+  cachedFeatures,
+  type Features,
+  type MountMethod,
+  MountPoints,
+  marksOf,
+  mounterOf,
+  probe,
+  requireFileSystem,
+  requireSystem,
+  Scratch,
+} from '@varve/overlayfs'
 import { type NativeCalls, openSys, type Sys } from '@varve/sys'
 import { openTrees } from '@varve/trees'
 import { homeAt, openHome } from './home.ts'
 import { sweepMounts } from './layers/cleanup.ts'
-import { marksOf } from './marks.ts'
-import { MountPoints } from './mounting/mount-points.ts'
-import { mounterOf } from './mounting/mounter.ts'
-import type { MountMethod } from './mounting/stack.ts'
 import { OverlayDriver } from './overlay-driver.ts'
 import type { Parts } from './parts.ts'
-import { cachedFeatures } from './probe/cached.ts'
-import type { Features } from './probe/features.ts'
-import { probe } from './probe/probe.ts'
-import { requireFileSystem, requireSystem } from './probe/unsupported.ts'
 import { memoryPlace, readOnlyDriver } from './read-only.ts'
-import { Scratch } from './scratch.ts'
 
 /** How {@link overlay} opens. */
 export interface OverlayOptions {

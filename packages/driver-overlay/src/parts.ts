@@ -1,11 +1,7 @@
+import type { Features, Marks, Mounter, MountPoints, Scratch } from '@varve/overlayfs'
 import type { NativeCalls, Sys } from '@varve/sys'
 import type { Trees } from '@varve/trees'
 import type { Home } from './home.ts'
-import type { Marks } from './marks.ts'
-import type { MountPoints } from './mounting/mount-points.ts'
-import type { Mounter } from './mounting/stack.ts'
-import type { Features } from './probe/features.ts'
-import type { Scratch } from './scratch.ts'
 
 /** What an open driver is made of. */
 export interface Parts {

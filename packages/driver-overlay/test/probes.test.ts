@@ -6,8 +6,7 @@ import { LayerError, newCacheID } from '@varve/core'
 import { MOUNT_METHODS, overlay } from '@varve/driver-overlay'
 import { openSys } from '@varve/sys'
 import { describe, expect, test } from 'vitest'
-import { probe } from '../src/probe/probe.ts'
-import { canMount, nativeCalls, place } from './place.ts'
+import { canMount, place } from './place.ts'
 import { command } from './runtime.ts'
 
 async function refusal(open: Promise<unknown>): Promise<LayerError> {
@@ -112,17 +111,6 @@ describe.skipIf(!canMount)('probes (need root)', () => {
       await driver.sync([base, top])
     })
   }
-
-  test('a kernel whose defaults are others is told not to use them', async () => {
-    await using dir = place()
-    const defaults = { index: undefined, metacopy: true, redirectDir: true }
-    const found = probe(nativeCalls(), dir.path, MOUNT_METHODS, defaults)
-    expect(found.settings).toEqual([
-      ['redirect_dir', 'off'],
-      ['metacopy', 'off'],
-    ])
-    expect([found.nativeDiff, found.index]).toEqual([true, false])
-  })
 })
 
 test.runIf(process.env.CI)('probes are tested where they must be', () => {

@@ -7,4 +7,5 @@
 export { type Aside, openAside, type RemoveTree, sweepAside } from './aside.ts'
 export { mountPointsIn } from './mount-points.ts'
 export { createPace, type Pace } from './pace.ts'
+export { writeSynced } from './synced-file.ts'
 export { openTrees, refuseMounted, type Trees } from './trees.ts'

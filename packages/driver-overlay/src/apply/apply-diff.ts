@@ -8,12 +8,12 @@ import {
   cleanUp,
   LayerError,
 } from '@varve/core'
+import { PLACES } from '@varve/overlayfs'
 import { createPace } from '@varve/trees'
 import { diskSize } from '../layers/disk-size.ts'
+import { mountLayer, viewBeneath } from '../layers/layer-mounts.ts'
 import { isCommitted } from '../layers/make-layer.ts'
 import { type Layout, layoutOf } from '../layers/stacks.ts'
-import { mountLayer, viewBeneath } from '../mounting/layer-mounts.ts'
-import { PLACES } from '../mounting/mount-points.ts'
 import type { Parts } from '../parts.ts'
 import { LowerTree } from './lower-tree.ts'
 import { mountedWhiteouts, overlayWhiteouts } from './overlay-whiteouts.ts'

@@ -1,7 +1,13 @@
 import { openRoot, type SafeRoot } from '@varve/archive'
+import {
+  copyMetadata,
+  escapeXattr,
+  ITSELF,
+  isWhiteoutDevice,
+  type Marks,
+  type Spot,
+} from '@varve/overlayfs'
 import { type FileStat, type NativeCalls, O, S, type Sys, type SysError } from '@varve/sys'
-import { escapeXattr, isWhiteoutDevice, type Marks } from '../marks.ts'
-import { copyMetadata, ITSELF, type Spot } from './copy-metadata.ts'
 
 /** What says that there is no directory of that path. */
 const NOTHING: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'])

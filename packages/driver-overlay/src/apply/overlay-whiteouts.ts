@@ -1,8 +1,7 @@
 import { Buffer } from 'node:buffer'
 import type { LayerApart, LayerTree, WhiteoutStrategy } from '@varve/archive'
+import { escapeXattr, ITSELF, isWhiteoutDevice, type Marks } from '@varve/overlayfs'
 import { type NativeCalls, S } from '@varve/sys'
-import { escapeXattr, isWhiteoutDevice, type Marks } from '../marks.ts'
-import { ITSELF } from './copy-metadata.ts'
 import type { LowerTree } from './lower-tree.ts'
 
 const YES = Buffer.from('y')

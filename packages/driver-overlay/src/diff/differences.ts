@@ -1,9 +1,9 @@
 import type { TreeOptions } from '@varve/archive'
 import type { CacheID, CallOptions } from '@varve/core'
+import { NotNative, upperMarks } from '@varve/overlayfs'
+import { viewLayer } from '../layers/layer-mounts.ts'
 import { layoutOf } from '../layers/stacks.ts'
-import { viewLayer } from '../mounting/layer-mounts.ts'
 import type { Parts } from '../parts.ts'
-import { NotNative, upperMarks } from './upper-marks.ts'
 
 /** Two trees, and how to compare them. */
 export interface Comparison extends Disposable {

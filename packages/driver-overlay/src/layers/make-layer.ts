@@ -1,11 +1,10 @@
 import { join } from 'node:path'
 import type { CacheID } from '@varve/core'
+import { copyMetadata, ITSELF, type Marks } from '@varve/overlayfs'
 import { AT, type NativeCalls, O } from '@varve/sys'
-import { copyMetadata, ITSELF } from '../apply/copy-metadata.ts'
+import { writeSynced } from '@varve/trees'
 import { type Home, isThere, PRIVATE } from '../home.ts'
-import type { Marks } from '../marks.ts'
 import { giveShortName, lowersOf, shortNameOf } from './short-names.ts'
-import { writeSynced } from './synced-file.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 

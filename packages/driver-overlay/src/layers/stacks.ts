@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CacheID, LayerError } from '@varve/core'
+import type { Stack } from '@varve/overlayfs'
 import type { Home } from '../home.ts'
-import type { Stack } from '../mounting/stack.ts'
 import { lowersOf, readShortName, restoreLinks } from './short-names.ts'
 
 /** What a layer is made of, and how it may be mounted. */

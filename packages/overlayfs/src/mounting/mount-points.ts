@@ -14,7 +14,6 @@ import {
   UMOUNT,
 } from '@varve/sys'
 import { mountPointsIn } from '@varve/trees'
-import type { Home } from '../home.ts'
 
 /** Where in its directory a layer is mounted: writable, as Docker does, or read-only. */
 export const PLACES = ['merged', 'view'] as const
@@ -22,6 +21,14 @@ export type Place = (typeof PLACES)[number]
 
 /** Mounts something on a directory. */
 export type MountOn = (target: string) => void
+
+/** Where layers are. */
+export interface MountHome {
+  /** Without symbolic links, as the kernel shows it in its table of mounts. */
+  readonly root: string
+  /** The directory of a layer. */
+  layer(id: CacheID): string
+}
 
 interface Held {
   readonly path: string
@@ -38,13 +45,13 @@ interface Held {
  * All processes must be in one mount namespace.
  */
 export class MountPoints {
-  readonly #home: Home
+  readonly #home: MountHome
   readonly #sys: Sys
   readonly #native: NativeCalls
   readonly #held = new Map<string, Held>()
   readonly #onExit = (): void => this.#leaveAll()
 
-  constructor(home: Home, sys: Sys, native: NativeCalls) {
+  constructor(home: MountHome, sys: Sys, native: NativeCalls) {
     this.#home = home
     this.#sys = sys
     this.#native = native

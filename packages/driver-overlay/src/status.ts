@@ -1,5 +1,5 @@
-import type { Parts } from '../parts.ts'
-import { fileSystemOf } from './file-system.ts'
+import { fileSystemOf } from '@varve/overlayfs'
+import type { Parts } from './parts.ts'
 
 /** What `varve info` prints; the first five as Docker calls them. */
 export async function statusOf({

@@ -2,13 +2,18 @@ import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { release } from 'node:os'
 import type { Sys } from '@varve/sys'
-import type { Home } from '../home.ts'
-import { writeSynced } from '../layers/synced-file.ts'
+import { writeSynced } from '@varve/trees'
 import { MOUNT_METHODS } from '../mounting/stack.ts'
 import type { Features } from './features.ts'
 
 /** Changes whenever {@link Features} or the way they are found out does. */
 const VERSION = 1
+
+/** Which file system, and where what was found out about it is kept. */
+export interface ProbePlace {
+  readonly root: string
+  readonly probes: string
+}
 
 interface Cached {
   readonly key: string
@@ -20,22 +25,22 @@ interface Cached {
  * otherwise finds it out and writes it down.
  */
 export async function cachedFeatures(
-  home: Home,
+  place: ProbePlace,
   sys: Sys,
   find: () => Promise<Features>,
 ): Promise<Features> {
   const boot = await sys.bootId()
   if (boot === undefined) return find()
-  const key = await keyOf(home, boot)
-  const cached = await readCached(home.probes)
+  const key = await keyOf(place, boot)
+  const cached = await readCached(place.probes)
   if (cached?.key === key) return cached.features
   const features = await find()
-  await writeSynced(home.probes, JSON.stringify({ key, features } satisfies Cached), 0o600)
+  await writeSynced(place.probes, JSON.stringify({ key, features } satisfies Cached), 0o600)
   return features
 }
 
-async function keyOf(home: Home, boot: string): Promise<string> {
-  const { dev } = await stat(home.root, { bigint: true })
+async function keyOf(place: ProbePlace, boot: string): Promise<string> {
+  const { dev } = await stat(place.root, { bigint: true })
   const namespace = await readFile('/proc/self/uid_map', 'latin1')
   const parts = [VERSION, boot, release(), dev, namespace.replace(/\s+/g, ' ')]
   return createHash('sha256').update(parts.join('\n')).digest('hex')

@@ -1,7 +1,7 @@
 import type { LayerMarks } from '@varve/archive'
 import { S } from '@varve/sys'
-import { ITSELF } from '../apply/copy-metadata.ts'
-import { isWhiteoutDevice, type Marks } from '../marks.ts'
+import { ITSELF } from './copy-metadata.ts'
+import { isWhiteoutDevice, type Marks } from './marks.ts'
 
 /** Thrown if an upper directory cannot be read as the difference. */
 export class NotNative extends Error {}

@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { open, rename } from 'node:fs/promises'
 
-/** Writes a small file so that a reader, also after a power loss, sees all of it or none. */
+/**
+ * Writes a small file so that a reader, also after a power loss, sees all of it or none.
+ *
+ * @param mode its permissions, whatever the umask
+ */
 export async function writeSynced(path: string, text: string, mode: number): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   {

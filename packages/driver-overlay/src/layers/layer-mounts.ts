@@ -1,11 +1,10 @@
 import { join } from 'node:path'
 import type { CacheID, Mount, MountOptions } from '@varve/core'
+import { PLACES, type Place, type View } from '@varve/overlayfs'
 import { AT, O } from '@varve/sys'
-import { isCommitted } from '../layers/make-layer.ts'
-import { type Layout, layoutOf } from '../layers/stacks.ts'
 import type { Parts } from '../parts.ts'
-import { PLACES, type Place } from './mount-points.ts'
-import type { View } from './stack.ts'
+import { isCommitted } from './make-layer.ts'
+import { type Layout, layoutOf } from './stacks.ts'
 
 /** Mounts a layer for whoever asked; a writable base layer is simply its own directory. */
 export async function mountLayer(parts: Parts, id: CacheID, options: MountOptions): Promise<Mount> {

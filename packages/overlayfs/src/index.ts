@@ -1,0 +1,34 @@
+/**
+ * Overlay mounts of Linux, for drivers whose read-write layers are overlays: what works here, each
+ * way to mount, mounts that are counted among processes, and how an upper directory tells what it
+ * hides.
+ *
+ * @module
+ */
+export { copyMetadata, ITSELF, type Spot } from './copy-metadata.ts'
+export { escapeXattr, isWhiteoutDevice, type Marks, marksOf } from './marks.ts'
+export {
+  type MountHome,
+  type MountOn,
+  MountPoints,
+  PLACES,
+  type Place,
+} from './mounting/mount-points.ts'
+export { mounterOf } from './mounting/mounter.ts'
+export {
+  MOUNT_METHODS,
+  type Mounter,
+  type MountMethod,
+  type MountRequest,
+  type OverlaySettings,
+  type Stack,
+  type View,
+} from './mounting/stack.ts'
+export { cachedFeatures, type ProbePlace } from './probe/cached.ts'
+export type { Features } from './probe/features.ts'
+export { fileSystemOf } from './probe/file-system.ts'
+export { type KernelDefaults, kernelDefaults } from './probe/kernel-defaults.ts'
+export { probe } from './probe/probe.ts'
+export { requireFileSystem, requireSystem, unsupported } from './probe/unsupported.ts'
+export { Scratch } from './scratch.ts'
+export { NotNative, upperMarks } from './upper-marks.ts'
