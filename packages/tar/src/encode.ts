@@ -25,6 +25,13 @@ export interface TarHeader {
   readonly devmajor?: number
   readonly devminor?: number
   readonly xattrs?: ReadonlyMap<string, Uint8Array>
+  /** What the header says the size of a type without a payload is. Default 0. */
+  readonly claimedSize?: number
+  /**
+   * More PAX records: a vendor's own, or `mtime`, `atime` and `ctime` with fractions. They are
+   * written as they are and win over those made from the other fields.
+   */
+  readonly records?: ReadonlyMap<string, Uint8Array>
 }
 
 const FLAG_OF_TYPE: Readonly<Partial<Record<TarEntryType, number>>> = {
@@ -101,7 +108,7 @@ function checkedFields(header: TarHeader): Fields {
     mode: header.mode,
     uid: header.uid,
     gid: header.gid,
-    size: header.type === 'file' ? (header.size ?? 0) : 0,
+    size: (header.type === 'file' ? header.size : header.claimedSize) ?? 0,
     mtime: header.mtime.sec,
     devmajor: header.devmajor ?? 0,
     devminor: header.devminor ?? 0,
@@ -150,6 +157,11 @@ function paxRecords(header: TarHeader, fields: Fields): Map<string, string> {
   for (const [name, value] of header.xattrs ?? []) {
     const key = XATTR_PREFIX + toBinary(new TextEncoder().encode(name))
     if (/[=\0]/.test(key)) throw cannot(header, `an xattr cannot be called “${name}”`)
+    records.set(key, toBinary(value))
+  }
+  for (const [name, value] of header.records ?? []) {
+    const key = toBinary(new TextEncoder().encode(name))
+    if (key === '' || /[=\0]/.test(key)) throw cannot(header, `no PAX record is called “${name}”`)
     records.set(key, toBinary(value))
   }
   return records

@@ -83,6 +83,11 @@ export interface TarEntry {
   readonly devminor: number
   /** From `SCHILY.xattr.*` records, binary-safe, in the order of the archive. */
   readonly xattrs: ReadonlyMap<string, Uint8Array>
+  /**
+   * PAX records that only their vendor gives a meaning to (`MSWINDOWS.fileattr`, …), keys as
+   * binary strings.
+   */
+  readonly records: ReadonlyMap<string, Uint8Array>
   /** Present for a sparse file. */
   readonly sparse: SparseMap | undefined
   /** Where its first header block (extension headers included) begins in the stream, in bytes. */

@@ -28,7 +28,7 @@ export const TYPEFLAG = {
 /** Which reading of the bytes from 257 on a block's magic asks for. */
 export type BlockFormat = 'v7' | 'ustar' | 'star' | 'gnu'
 
-const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map()
+const NONE: ReadonlyMap<string, Uint8Array> = new Map()
 
 /** An entry in the making: what its own header block says, to be corrected by the extensions. */
 export class EntryDraft implements TarEntry {
@@ -49,7 +49,8 @@ export class EntryDraft implements TarEntry {
   ctime: TarTime | undefined = undefined
   devmajor = 0
   devminor = 0
-  xattrs: ReadonlyMap<string, Uint8Array> = NO_XATTRS
+  xattrs: ReadonlyMap<string, Uint8Array> = NONE
+  records: ReadonlyMap<string, Uint8Array> = NONE
   sparse: SparseMap | undefined = undefined
   offset = 0
 }

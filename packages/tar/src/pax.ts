@@ -59,12 +59,13 @@ export function parsePax(body: Uint8Array): PaxRecords {
  */
 export function mergePax(entry: EntryDraft, records: PaxRecords): void {
   const xattrs = new Map<string, Uint8Array>()
+  const others = new Map<string, Uint8Array>()
   for (const [key, value] of records) {
     if (key.startsWith(XATTR_PREFIX)) {
       xattrs.set(xattrName(key), value)
       continue
     }
-    if (value.length === 0) continue
+    if (value.length === 0 && !isVendors(key)) continue
     switch (key) {
       case 'path':
         entry.name = value
@@ -96,9 +97,17 @@ export function mergePax(entry: EntryDraft, records: PaxRecords): void {
       case 'ctime':
         entry.ctime = parseTime(value)
         break
+      default:
+        if (isVendors(key)) others.set(key, value)
     }
   }
   if (xattrs.size > 0) entry.xattrs = xattrs
+  if (others.size > 0) entry.records = others
+}
+
+/** POSIX.1-2001: a vendor's keys have its name in capitals and a dot in front. */
+function isVendors(key: string): boolean {
+  return /^[A-Z]+\./.test(key) && !key.startsWith('GNU.sparse.')
 }
 
 function xattrName(key: string): string {
