@@ -48,12 +48,30 @@ export interface DriverCreateReadWriteOptions extends DriverCreateOptions {
   readonly mountLabel?: string
   /** Docker's `--storage-opt`s, as `size: '10G'`. An unknown one is `ERR_NOT_SUPPORTED`. */
   readonly storageOptions?: Readonly<Record<string, string>>
+  /**
+   * A read-write layer on the same parent, whose present state the new one starts with. Nobody
+   * writes to it meanwhile, or the copy has what each file held when it was read.
+   */
+  readonly copyOf?: CacheID
 }
 
 /** How {@link Driver.mount} mounts a layer. */
 export interface MountOptions extends CallOptions {
   readonly readOnly?: boolean
   readonly mountLabel?: string
+  /**
+   * The mount stays when it is disposed of and when the process ends, until {@link Driver.unmount}
+   * was called as often as it was kept, or the machine restarts. Only of drivers with `unmount`.
+   */
+  readonly keep?: boolean
+}
+
+/** A mount that outlives the processes that asked for it. */
+export interface KeptMount {
+  readonly path: string
+  readonly readOnly: boolean
+  /** How often it was kept, less how often it was unmounted. */
+  readonly count: number
 }
 
 /** A layer's files at a path, until disposed of. Mounts of one layer are counted. */
@@ -126,6 +144,26 @@ export interface Driver extends AsyncDisposable {
   list(): AsyncIterable<CacheID>
   /** @throws LayerError `ERR_LAYER_NOT_FOUND` */
   mount(id: CacheID, options?: MountOptions): Promise<Mount>
+  /**
+   * Ends one kept mount of a layer; the last one unmounts, if no process uses it otherwise.
+   *
+   * @param options `readOnly` for a kept read-only mount; `all` for all of them at once
+   * @returns how many are left
+   * @throws LayerError `ERR_LAYER_NOT_FOUND`; `ERR_MOUNT_NOT_FOUND` if none is kept
+   */
+  unmount?(
+    id: CacheID,
+    options?: CallOptions & { readonly readOnly?: boolean; readonly all?: boolean },
+  ): Promise<number>
+  /** A layer's mounts that are kept: a writable one, a read-only one, both or none. */
+  kept?(id: CacheID): Promise<readonly KeptMount[]>
+  /**
+   * Throws a read-write layer's changes away, all or (also if killed) none of them. It is not
+   * mounted.
+   *
+   * @throws LayerError `ERR_MOUNT_IN_USE`, `ERR_LAYER_NOT_FOUND`
+   */
+  reset?(id: CacheID, parent: CacheID | undefined, options?: CallOptions): Promise<void>
   /**
    * Applies an uncompressed layer tar on the layer. May stop reading at the end of the archive;
    * the store reads the rest.
