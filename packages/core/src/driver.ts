@@ -49,8 +49,8 @@ export interface DriverCreateReadWriteOptions extends DriverCreateOptions {
   /** Docker's `--storage-opt`s, as `size: '10G'`. An unknown one is `ERR_NOT_SUPPORTED`. */
   readonly storageOptions?: Readonly<Record<string, string>>
   /**
-   * A read-write layer on the same parent, whose present state the new one starts with. Nobody
-   * writes to it meanwhile, or the copy has what each file held when it was read.
+   * A read-write layer on the same parent or on one with the same files, whose present state the
+   * new one starts with. Of a file that is written to meanwhile the copy has what was read.
    */
   readonly copyOf?: CacheID
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Change, Driver, Mount } from './driver.ts'
+import type { Change, Driver, KeptMount, Mount } from './driver.ts'
 import type { CacheID, ChainID, DiffID } from './ids.ts'
 import type { Descriptor, Durability, LayerRecord, MountRecord } from './metadata.ts'
 import type { ByteSource, CallOptions } from './streams.ts'
@@ -70,13 +70,46 @@ export interface CreateRWOptions extends CallOptions {
   readonly init?: (path: string) => Promise<void> | void
 }
 
+/** How {@link RWLayer.mount} mounts. */
+export interface MountRWOptions extends CallOptions {
+  readonly mountLabel?: string
+  /** Only to look at; nothing can be changed through it. */
+  readonly readOnly?: boolean
+  /**
+   * The mount outlives its disposal and the process, until `unmount` was called as often or the
+   * machine restarts.
+   */
+  readonly keep?: boolean
+}
+
+/** How {@link RWLayer.fork} copies. */
+export interface ForkOptions extends CallOptions {
+  readonly mountLabel?: string
+  readonly storageOptions?: Readonly<Record<string, string>>
+}
+
 /**
  * One counted reference to a read-write layer; disposing of it removes nothing. As long as it is
  * mounted, read or changed, through any handle, it is not removed (`ERR_MOUNT_IN_USE`).
  */
 export interface RWLayer extends AsyncDisposable, MountRecord {
-  /** Mounts it; disposed of as often as called, it is unmounted. */
-  mount(options?: CallOptions & { readonly mountLabel?: string }): Promise<Mount>
+  /**
+   * Mounts it; disposed of as often as called, it is unmounted.
+   *
+   * @throws LayerError `ERR_NOT_SUPPORTED` to keep a mount with a driver that cannot
+   */
+  mount(options?: MountRWOptions): Promise<Mount>
+  /**
+   * Ends one kept mount, or all of them.
+   *
+   * @returns how many are left
+   * @throws LayerError `ERR_MOUNT_NOT_FOUND` if none is kept
+   */
+  unmount(
+    options?: CallOptions & { readonly readOnly?: boolean; readonly all?: boolean },
+  ): Promise<number>
+  /** Its mounts that are kept: a writable one, a read-only one, both or none. */
+  kept(): Promise<readonly KeptMount[]>
   /** Bytes by which it differs from what it stands on. */
   size(options?: CallOptions): Promise<number>
   changes(options?: CallOptions): AsyncIterable<Change>
@@ -86,6 +119,18 @@ export interface RWLayer extends AsyncDisposable, MountRecord {
   applyDiff(tar: ByteSource, options?: CallOptions): Promise<number>
   /** Registers its present state as a read-only layer on the same parent. */
   commit(options?: CallOptions & { readonly durability?: Durability }): Promise<Layer>
+  /**
+   * A second read-write layer on the same parent, which starts with the present state of this one.
+   *
+   * @throws LayerError `ERR_MOUNT_NAME_CONFLICT`; nothing is left behind
+   */
+  fork(name: string, options?: ForkOptions): Promise<RWLayer>
+  /**
+   * Throws all changes away, what `init` prepared excepted: all of them or none.
+   *
+   * @throws LayerError `ERR_MOUNT_IN_USE` if it is mounted, or used by another process
+   */
+  reset(options?: CallOptions): Promise<void>
 }
 
 /** Something that `check` found. */

@@ -10,11 +10,12 @@ import { syncAll } from './durability.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 import { LayerIndex } from './layer-index.ts'
 import { acquireLayer, makeLayer } from './read-only-layer.ts'
-import { createRW, getRW, releaseRW, requireMount } from './read-write.ts'
+import { createRW, getRW, requireMount } from './read-write.ts'
 import { cleanup, recover } from './recovery.ts'
 import { References } from './references.ts'
 import { register } from './register.ts'
 import { gc, release } from './release.ts'
+import { releaseRW } from './release-rw.ts'
 import { Uses } from './uses.ts'
 
 /** What a store is made of. It closes all of it when it is disposed of, or fails to open. */

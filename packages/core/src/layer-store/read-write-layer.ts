@@ -1,12 +1,14 @@
 import type { Mount } from '../driver.ts'
-import { cleanUp } from '../errors.ts'
+import { cleanUp, LayerError } from '../errors.ts'
 import type { CacheID, Digest } from '../ids.ts'
 import type { MountRecord } from '../metadata.ts'
-import type { RWLayer } from '../store.ts'
+import type { MountRWOptions, RWLayer } from '../store.ts'
 import { type ByteSource, type CallOptions, callOptions, toStream } from '../streams.ts'
 import { parentCacheID, type StoreContext } from './context.ts'
+import { fork } from './fork.ts'
 import { notRetained, type ReferenceToken } from './references.ts'
 import { register } from './register.ts'
+import { reset } from './reset.ts'
 
 /** What the metadata's holds call a read-write layer. */
 export function mountKey(record: Pick<MountRecord, 'mountID'>): Digest {
@@ -29,17 +31,16 @@ export function makeRWLayer(
   const use = (attempt: string) => beginUse(ctx, record, token, attempt)
   const layer: RWLayer = {
     ...record,
-    async mount(options = {}) {
-      const own = await use('Cannot mount')
-      try {
-        const mount = await ctx.driver.mount(record.mountID, {
-          ...callOptions(options),
-          ...(options.mountLabel === undefined ? {} : { mountLabel: options.mountLabel }),
-        })
-        return used(mount, own)
-      } catch (error) {
-        throw await cleanUp(error, () => own[Symbol.asyncDispose]())
-      }
+    mount: async (options = {}) => mount(ctx, record, options, await use('Cannot mount')),
+    async unmount(options = {}) {
+      await using _own = await use('Cannot unmount')
+      const { driver } = ctx
+      if (!driver.unmount) throw notKept(driver.name, `Cannot unmount ${record.name}`)
+      return await driver.unmount(record.mountID, options)
+    },
+    async kept() {
+      await using _own = await use('Cannot look for mounts of')
+      return (await ctx.driver.kept?.(record.mountID)) ?? []
     },
     async size(options) {
       await using _own = await use('Cannot measure')
@@ -60,6 +61,11 @@ export function makeRWLayer(
         ...(record.parent ? { parent: record.parent } : {}),
       })
     },
+    async fork(name, options = {}) {
+      await using _own = await use('Cannot copy')
+      return await fork(ctx, record, name, options)
+    },
+    reset: (options = {}) => reset(ctx, record, token, options),
     [Symbol.asyncDispose]: () => ctx.mountRefs.drop(mountKey(record), token),
   }
   TOKENS.set(layer, token)
@@ -97,7 +103,10 @@ async function beginUse(
 }
 
 /** The driver layer that a read-write layer is compared with: its init layer or its parent. */
-async function beneath(ctx: StoreContext, record: MountRecord): Promise<CacheID | undefined> {
+export async function beneath(
+  ctx: StoreContext,
+  record: MountRecord,
+): Promise<CacheID | undefined> {
   return record.initID ?? (await parentCacheID(ctx, record.parent))
 }
 
@@ -114,6 +123,40 @@ async function* changes(
 async function* tar(ctx: StoreContext, record: MountRecord, use: BeginUse, options?: CallOptions) {
   await using _own = await use('Cannot export')
   yield* ctx.driver.diff(record.mountID, await beneath(ctx, record), options)
+}
+
+/** Mounts for as long as the use lasts, or for longer if it is kept. */
+async function mount(
+  ctx: StoreContext,
+  record: MountRecord,
+  options: MountRWOptions,
+  own: AsyncDisposable,
+): Promise<Mount> {
+  const { mountLabel, readOnly, keep } = options
+  let made: Mount
+  try {
+    if (keep && !ctx.driver.unmount) {
+      throw notKept(ctx.driver.name, `Cannot keep a mount of ${record.name}`)
+    }
+    made = await ctx.driver.mount(record.mountID, {
+      ...callOptions(options),
+      ...(mountLabel === undefined ? {} : { mountLabel }),
+      ...(readOnly === undefined ? {} : { readOnly }),
+      ...(keep === undefined ? {} : { keep }),
+    })
+  } catch (error) {
+    throw await cleanUp(error, () => own[Symbol.asyncDispose]())
+  }
+  if (!keep) return used(made, own)
+  await own[Symbol.asyncDispose]()
+  return made
+}
+
+function notKept(driver: string, attempt: string): LayerError {
+  return new LayerError(
+    'ERR_NOT_SUPPORTED',
+    `${attempt}: with the ${driver} driver mounts end with their process`,
+  )
 }
 
 /** A mount whose end is the end of the use. */

@@ -1,22 +1,28 @@
 import type { Driver } from '../driver.ts'
-import { cleanUp, LayerError, wrapError } from '../errors.ts'
+import { cleanUp, LayerError } from '../errors.ts'
 import { asCacheID, asChainID, asMountName, type CacheID, newCacheID } from '../ids.ts'
-import type { LayerRecord, MountRecord, Removal, Transaction } from '../metadata.ts'
-import type { CreateRWOptions, RemovedLayer, RWLayer } from '../store.ts'
+import type { LayerRecord, MountRecord, Transaction } from '../metadata.ts'
+import type { CreateRWOptions, RWLayer } from '../store.ts'
 import { type CallOptions, callOptions, checkAborted } from '../streams.ts'
 import { assertUnchanged, type StoreContext } from './context.ts'
 import { makeChainSafe } from './durability.ts'
 import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { type AcquiredLayer, acquireLayer } from './read-only-layer.ts'
-import { makeRWLayer, mountKey, tokenOfRW } from './read-write-layer.ts'
-import { notRetained } from './references.ts'
-import { removeRetired, retireFrom } from './release.ts'
+import { makeRWLayer, mountKey } from './read-write-layer.ts'
 
-/** See `LayerStore.createRW`. */
+/** The layers that a new one starts as a copy of. */
+type Copied = Pick<MountRecord, 'mountID' | 'initID'>
+
+/**
+ * See `LayerStore.createRW`.
+ *
+ * @param copyOf of a read-write layer on the same parent
+ */
 export async function createRW(
   ctx: StoreContext,
   name: string,
   options: CreateRWOptions = {},
+  copyOf?: Copied,
 ): Promise<RWLayer> {
   const attempt = `Cannot create read-write layer ${asMountName(name)}`
   ctx.assertOpen(attempt)
@@ -26,7 +32,7 @@ export async function createRW(
     const parent =
       options.parent && (await acquireLayer(ctx, asChainID(options.parent), attempt, options))
     try {
-      return await make(ctx, name, attempt, parent || undefined, options)
+      return await make(ctx, name, attempt, parent || undefined, options, copyOf)
     } finally {
       if (parent) await parent.drop()
     }
@@ -39,10 +45,11 @@ async function make(
   attempt: string,
   parent: AcquiredLayer | undefined,
   options: CreateRWOptions,
+  copyOf: Copied | undefined,
 ): Promise<RWLayer> {
   const { driver } = ctx
   const mountID = newCacheID()
-  const initID = options.init && asCacheID(`${mountID}-init`)
+  const initID = (options.init || copyOf?.initID) && asCacheID(`${mountID}-init`)
   const ids = initID ? [mountID, initID] : [mountID]
   const record: MountRecord = {
     name,
@@ -53,13 +60,14 @@ async function make(
   const tx = await beginChange(ctx, ids, options, attempt)
   let outcome: Outcome
   try {
-    if (initID) await makeInitLayer(driver, initID, parent?.record.cacheID, options)
+    if (initID) await makeInitLayer(driver, initID, parent?.record.cacheID, options, copyOf?.initID)
     const beneath = initID ?? parent?.record.cacheID
     await driver.createReadWrite(mountID, {
       ...callOptions(options),
       ...(beneath ? { parent: beneath } : {}),
       ...(options.mountLabel === undefined ? {} : { mountLabel: options.mountLabel }),
       ...(options.storageOptions ? { storageOptions: options.storageOptions } : {}),
+      ...(copyOf ? { copyOf: copyOf.mountID } : {}),
     })
     await makeChainSafe(ctx, parent?.record.chainID)
     await driver.sync(ids)
@@ -110,12 +118,15 @@ async function makeInitLayer(
   initID: CacheID,
   parent: CacheID | undefined,
   options: CreateRWOptions,
+  copyOf: CacheID | undefined,
 ): Promise<void> {
   await driver.createReadWrite(initID, {
     ...callOptions(options),
     ...(parent ? { parent } : {}),
     ...(options.storageOptions ? { storageOptions: options.storageOptions } : {}),
+    ...(copyOf ? { copyOf } : {}),
   })
+  if (copyOf) return
   const mount = await driver.mount(initID, callOptions(options))
   try {
     await options.init?.(mount.path)
@@ -146,96 +157,9 @@ export async function requireMount(ctx: StoreContext, name: string): Promise<Mou
   })
 }
 
-/** See `LayerStore.releaseRW`. */
-export async function releaseRW(
-  ctx: StoreContext,
-  layer: RWLayer,
-): Promise<readonly RemovedLayer[]> {
-  const { name } = layer
-  const attempt = `Cannot release read-write layer ${name}`
-  ctx.assertOpen(attempt)
-  const token = tokenOfRW(layer)
-  const key = mountKey(layer)
-  return await ctx.names.run(name, async () => {
-    if (token === undefined || !ctx.mountRefs.has(key, token)) throw notRetained(attempt, name)
-    const uses = ctx.mountUses.count(key)
-    if (ctx.mountRefs.count(key) - uses > 1) {
-      await ctx.mountRefs.drop(key, token)
-      return []
-    }
-    if (uses > 0) throw inUse(attempt, 'it is mounted, or being read or changed')
-    try {
-      await remove(ctx, layer, attempt)
-    } catch (error) {
-      if (!LayerError.is(error, 'ERR_CLEANUP_FAILED')) throw error
-      throw await cleanUp(error, () => ctx.mountRefs.drop(key, token))
-    }
-    await ctx.mountRefs.drop(key, token)
-    const retired = await ctx.metadata.lock('exclusive', async () => {
-      await ctx.index.refresh()
-      return await retireFrom(ctx, layer.parent)
-    })
-    return await removeRetired(ctx, retired)
-  })
-}
-
-/**
- * De-lists the layer, then removes its files; lists it again if the driver cannot. Does nothing if
- * somebody has set it aside: its name may be another's by now.
- */
-async function remove(ctx: StoreContext, layer: RWLayer, attempt: string): Promise<void> {
-  const removal = await ctx.metadata.lock('exclusive', async () => {
-    if ((await ctx.metadata.mount(layer.name))?.mountID !== layer.mountID) return undefined
-    if (await ctx.metadata.heldElsewhere(mountKey(layer))) {
-      throw inUse(attempt, 'another process uses it')
-    }
-    return await ctx.index.change(
-      () => ctx.metadata.retireMount(layer.name),
-      () => ctx.index.noteUnused(layer.parent),
-    )
-  })
-  if (removal === undefined) return
-  try {
-    for (const id of removal.cacheIDs) await ctx.driver.remove(id)
-  } catch (error) {
-    // Half deleted it must not be listed again; then the next opening deletes the rest.
-    if (!(await ctx.driver.exists(layer.mountID))) throw notCleared(error, attempt, layer.name)
-    throw await cleanUp(wrapError(error, attempt), () => undoRemoval(ctx, removal, layer))
-  }
-  try {
-    await removal.finish()
-  } catch (error) {
-    throw notCleared(error, attempt, layer.name)
-  }
-}
-
-async function undoRemoval(ctx: StoreContext, removal: Removal, layer: RWLayer): Promise<void> {
-  await ctx.metadata.lock('exclusive', () =>
-    ctx.index.change(
-      () => removal.undo(),
-      () => ctx.index.noteUsed(layer.parent),
-    ),
-  )
-}
-
-/** The layer is gone; some of its files are not. */
-function notCleared(cause: unknown, attempt: string, name: string): LayerError {
-  return new LayerError(
-    'ERR_CLEANUP_FAILED',
-    `${attempt}: it is removed, but not all of its files could be deleted`,
-    { cause, data: { name }, hint: 'They are deleted when the store is next opened' },
-  )
-}
-
 function nameConflict(name: string, attempt: string): LayerError {
   return new LayerError('ERR_MOUNT_NAME_CONFLICT', `${attempt}: the name is taken`, {
     data: { name },
     hint: 'Choose another name, or remove the read-write layer that has it',
-  })
-}
-
-function inUse(attempt: string, why: string): LayerError {
-  return new LayerError('ERR_MOUNT_IN_USE', `${attempt}: ${why}`, {
-    hint: 'Unmount it wherever it is used, then try again',
   })
 }

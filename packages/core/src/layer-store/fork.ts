@@ -1,0 +1,20 @@
+import type { MountRecord } from '../metadata.ts'
+import type { ForkOptions, RWLayer } from '../store.ts'
+import type { StoreContext } from './context.ts'
+import { createRW } from './read-write.ts'
+
+/** See `RWLayer.fork`; the layer that is copied must be in use. */
+export async function fork(
+  ctx: StoreContext,
+  record: MountRecord,
+  name: string,
+  options: ForkOptions,
+): Promise<RWLayer> {
+  const { parent, mountID, initID } = record
+  return await createRW(
+    ctx,
+    name,
+    { ...options, ...(parent ? { parent } : {}) },
+    { mountID, ...(initID ? { initID } : {}) },
+  )
+}
