@@ -55,6 +55,12 @@ export interface DriverCreateReadWriteOptions extends DriverCreateOptions {
   readonly copyOf?: CacheID
 }
 
+/** How {@link Driver.verify} compares. */
+export interface DriverVerifyOptions extends CallOptions {
+  /** As it was given to `applyDiff`. */
+  readonly parent?: CacheID
+}
+
 /** How {@link Driver.mount} mounts a layer. */
 export interface MountOptions extends CallOptions {
   readonly readOnly?: boolean
@@ -185,10 +191,11 @@ export interface Driver extends AsyncDisposable {
   /** Needed unless `reproducesExactDiffs`. @throws LayerError `ERR_LAYER_NOT_FOUND` */
   files?(id: CacheID): Promise<FileGetter>
   /**
-   * Compares a layer's files with the tar it was made from: content aside, also type, mode, owner,
-   * links, devices, xattrs and times. Yields one text for each file that differs.
+   * Compares a layer's files with what its tar makes of its parent: type, mode, owner, links,
+   * devices, xattrs and times; of contents, those that were copied from the parent. Yields one text
+   * for each difference, and none for a layer that is as it was made.
    */
-  verify?(id: CacheID, tar: ByteSource, options?: CallOptions): AsyncIterable<string>
+  verify?(id: CacheID, tar: ByteSource, options?: DriverVerifyOptions): AsyncIterable<string>
   /** Puts these layers on stable storage. A failure is final: it is never tried again. */
   sync(ids: readonly CacheID[]): Promise<void>
   /** Clears away what no layer needs (files set aside, half-removed layers); says what it was. */

@@ -49,7 +49,12 @@ export interface MountRecord {
   readonly mountID: CacheID
   readonly initID?: CacheID
   readonly parent?: ChainID
+  /** What the user wants to remember of it, as the image that it was made from. */
+  readonly annotations?: Annotations
 }
+
+/** Short texts by name, kept as they are; 64 KiB of JSON at most. */
+export type Annotations = Readonly<Record<string, string>>
 
 /**
  * How safe a layer is when its registration is acknowledged.

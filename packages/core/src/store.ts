@@ -5,7 +5,7 @@
  */
 import type { Change, Driver, KeptMount, Mount } from './driver.ts'
 import type { CacheID, ChainID, DiffID } from './ids.ts'
-import type { Descriptor, Durability, LayerRecord, MountRecord } from './metadata.ts'
+import type { Annotations, Descriptor, Durability, LayerRecord, MountRecord } from './metadata.ts'
 import type { ByteSource, CallOptions } from './streams.ts'
 
 /** A layer that a release removed. */
@@ -63,6 +63,8 @@ export interface CreateRWOptions extends CallOptions {
   readonly parent?: ChainID
   readonly mountLabel?: string
   readonly storageOptions?: Readonly<Record<string, string>>
+  /** Kept with the layer. */
+  readonly annotations?: Annotations
   /**
    * Changes the file system before anybody else sees it (Docker puts `/etc/hosts`, `/dev/console`
    * and the like there). What it changes is no change of the read-write layer.
@@ -84,6 +86,8 @@ export interface MountRWOptions extends CallOptions {
 
 /** How {@link RWLayer.fork} copies. */
 export interface ForkOptions extends CallOptions {
+  /** Default: those of the layer that is copied. */
+  readonly annotations?: Annotations
   readonly mountLabel?: string
   readonly storageOptions?: Readonly<Record<string, string>>
 }

@@ -62,6 +62,8 @@ export const MOUNT_FILE = {
   mountID: 'mount-id',
   initID: 'init-id',
   parent: 'parent',
+  /** Ours; Docker takes no notice of it. */
+  annotations: 'annotations.json',
 } as const satisfies Readonly<Record<string, string>>
 
 /** An owner's id: 32 hex digits. */

@@ -11,6 +11,7 @@ import {
   type LayerRecord,
   type MountRecord,
 } from '@varve/core'
+import { encodeAnnotations, readAnnotations } from './annotations.ts'
 import { encodeDescriptor, parseDescriptor } from './descriptor.ts'
 import { errnoOf, isThere, readSmallFile } from './files.ts'
 import { chainIDOfName, LAYER_FILE, type Layout, MOUNT_FILE } from './layout.ts'
@@ -65,7 +66,14 @@ export function readMount(layout: Layout, name: string): Stored<MountRecord> | u
     const mountID = required(dir, MOUNT_FILE.mountID, isCacheID)
     const initID = optional(dir, MOUNT_FILE.initID, isCacheID)
     const parent = optional(dir, MOUNT_FILE.parent, isDigest) as ChainID | undefined
-    return { name, mountID, ...(initID ? { initID } : {}), ...(parent ? { parent } : {}) }
+    const annotations = readAnnotations(dir)
+    return {
+      name,
+      mountID,
+      ...(initID ? { initID } : {}),
+      ...(parent ? { parent } : {}),
+      ...(annotations ? { annotations } : {}),
+    }
   })
 }
 
@@ -96,6 +104,9 @@ export function mountFiles(record: MountRecord): Map<string, string> {
   const files = new Map<string, string>([[MOUNT_FILE.mountID, record.mountID]])
   if (record.initID) files.set(MOUNT_FILE.initID, record.initID)
   if (record.parent) files.set(MOUNT_FILE.parent, record.parent)
+  if (record.annotations) {
+    files.set(MOUNT_FILE.annotations, encodeAnnotations(record.annotations))
+  }
   return files
 }
 

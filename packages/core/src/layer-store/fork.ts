@@ -10,11 +10,11 @@ export async function fork(
   name: string,
   options: ForkOptions,
 ): Promise<RWLayer> {
-  const { parent, mountID, initID } = record
+  const { parent, mountID, initID, annotations } = record
   return await createRW(
     ctx,
     name,
-    { ...options, ...(parent ? { parent } : {}) },
+    { ...(annotations ? { annotations } : {}), ...options, ...(parent ? { parent } : {}) },
     { mountID, ...(initID ? { initID } : {}) },
   )
 }

@@ -56,6 +56,7 @@ async function make(
     mountID,
     ...(initID ? { initID } : {}),
     ...(parent ? { parent: parent.record.chainID } : {}),
+    ...(options.annotations ? { annotations: options.annotations } : {}),
   }
   const tx = await beginChange(ctx, ids, options, attempt)
   let outcome: Outcome

@@ -208,7 +208,11 @@ export const layers: readonly MetadataCase[] = [
       const plain = await kit.mount(store, someMount('plain'))
       const full = await kit.mount(
         store,
-        someMount('full.of-parts_1', { initID: newCacheID(), parent: base.chainID }),
+        someMount('full.of-parts_1', {
+          initID: newCacheID(),
+          parent: base.chainID,
+          annotations: { image: 'alpine:3.20', '': '\u{1f600} \n "' },
+        }),
       )
       for (const reader of [store, await kit.open()]) {
         assert.deepEqual(await reader.mount('plain'), plain)
