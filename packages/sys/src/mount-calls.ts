@@ -63,4 +63,9 @@ export interface MountCalls {
   fsmount(fsfd: number, attributes: number): number
   /** Puts a mount that is nowhere at a path. */
   moveMount(mountfd: number, target: Uint8Array): void
+  /**
+   * Sets and clears {@link MOUNT_ATTR} of the mount at a path and leaves the others as they are:
+   * in a user namespace some may not be cleared, as a remount would. Linux 5.12.
+   */
+  mountSetattr(target: Uint8Array, set: number, clear: number): void
 }

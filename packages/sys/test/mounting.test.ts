@@ -81,6 +81,21 @@ describe.skipIf(!isLinux || !isRoot)('mount calls (need root)', () => {
     expect(fs.existsSync(at('to/h'))).toBe(true)
   })
 
+  test('attributes of a mount are set and cleared one by one', async () => {
+    await using dir = openPlace()
+    const { native, at } = dir
+    native.mount(bytes(at('two')), bytes(at('to')), '', MS.BIND)
+    native.mountSetattr(bytes(at('to')), MOUNT_ATTR.RDONLY | MOUNT_ATTR.NODEV, 0)
+    expect(failure(() => fs.writeFileSync(at('to/h'), '')).code).toBe('EROFS')
+    native.mountSetattr(bytes(at('to')), 0, MOUNT_ATTR.RDONLY)
+    fs.writeFileSync(at('to/h'), '')
+    const table = fs.readFileSync('/proc/self/mountinfo', 'utf8')
+    const line = table.split('\n').find((each) => each.includes(` ${at('to')} `))
+    expect(line?.split(' ')[5]).toMatch(/^rw,.*nodev/)
+    const missing = failure(() => native.mountSetattr(bytes(at('no')), MOUNT_ATTR.RDONLY, 0))
+    expect([missing.code, missing.syscall]).toEqual(['ENOENT', 'mount_setattr'])
+  })
+
   test('a mount that is nowhere is read by its descriptor, and gone when that is closed', async () => {
     await using dir = openPlace()
     const { native, at } = dir

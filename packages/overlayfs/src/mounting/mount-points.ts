@@ -5,6 +5,7 @@ import { type CacheID, LayerError } from '@varve/core'
 import {
   AT,
   type FileLock,
+  MOUNT_ATTR,
   MS,
   type NativeCalls,
   O,
@@ -170,10 +171,18 @@ export class MountPoints {
 
   /** Makes a mount of what is at a path, writable or not. */
   bind(from: string, target: string, readOnly: boolean): void {
+    const native = this.#native
     const to = encode(target)
-    this.#native.mount(encode(from), to, '', MS.BIND)
-    const flags = MS.REMOUNT | MS.BIND | (readOnly ? MS.RDONLY : 0)
-    this.#native.mount(encode('none'), to, '', flags)
+    native.mount(encode(from), to, '', MS.BIND)
+    const { RDONLY } = MOUNT_ATTR
+    try {
+      native.mountSetattr(to, readOnly ? RDONLY : 0, readOnly ? 0 : RDONLY)
+    } catch (error) {
+      if ((error as SysError).code !== 'ENOSYS') throw error
+      // Before Linux 5.12. It also drops what else the mount was told.
+      const flags = MS.REMOUNT | MS.BIND | (readOnly ? MS.RDONLY : 0)
+      native.mount(encode('none'), to, '', flags)
+    }
   }
 
   /** Unmounts whatever only this process uses. */

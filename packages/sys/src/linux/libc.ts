@@ -60,6 +60,7 @@ export interface Libc {
   ): number
   fsmount(fd: number, flags: number, attributes: number): number
   moveMount(a: number, from: Uint8Array, b: number, to: Uint8Array, flags: number): number
+  mountSetattr(dirfd: number, path: Uint8Array, flags: number, attributes: BigUint64Array): number
   /** As `fsync` and `syncfs`, on another thread; gives 0 or the errno. */
   fsyncAsync(fd: number): Promise<number>
   syncfsAsync(fd: number): Promise<number>
@@ -93,6 +94,7 @@ const COMMON_SYSCALLS: Readonly<Record<string, number>> = {
   fsconfig: 431,
   fsmount: 432,
   openat2: 437,
+  mount_setattr: 442,
 }
 
 /**
@@ -123,6 +125,7 @@ export function loadLibc(): Libc {
     }
   }
   const openat2 = library.func('syscall', 'long', ['long', 'int', P, P, 'size_t'])
+  const mountSetattr = bindOrSyscall('mount_setattr', ['int', P, 'uint', P, 'size_t'])
   const copyFileRange = bindOrSyscall('copy_file_range', ['int', P, 'int', P, 'size_t', 'uint'])
   const fsync = bind('fsync', ['int'])
   const syncfs = bind('syncfs', ['int'])
@@ -187,6 +190,8 @@ export function loadLibc(): Libc {
     fsconfig: bindOrSyscall('fsconfig', ['int', 'uint', P, P, 'int']),
     fsmount: bindOrSyscall('fsmount', ['int', 'uint', 'uint']),
     moveMount: bindOrSyscall('move_mount', ['int', P, 'int', P, 'uint']),
+    mountSetattr: (dirfd, path, flags, how) =>
+      mountSetattr(dirfd, path, flags, how, how.byteLength),
     fsyncAsync: (fd) => onThread(fsync, fd),
     syncfsAsync: (fd) => onThread(syncfs, fd),
     errno: () => koffi.errno(),

@@ -69,6 +69,14 @@ export function mountCalls(context: Context): MountCalls {
         throw context.error('move_mount', target)
       }
     },
+    mountSetattr(target, set, clear) {
+      // struct mount_attr of linux/mount.h: what is set, cleared, how it propagates, whose ids
+      const how = BigUint64Array.of(BigInt(set), BigInt(clear), 0n, 0n)
+      const flags = AT.SYMLINK_NOFOLLOW
+      if (libc.mountSetattr(AT.FDCWD, at(target, 'mount_setattr'), flags, how) < 0) {
+        throw context.error('mount_setattr', target)
+      }
+    },
   }
 }
 
