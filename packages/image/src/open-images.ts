@@ -6,6 +6,7 @@ import { ImageFiles } from './disk/image-files.ts'
 import { imagePaths } from './disk/paths.ts'
 import { load } from './load/load.ts'
 import { recover } from './load/undo.ts'
+import { addImage } from './manage/add.ts'
 import { checkImages } from './manage/check.ts'
 import { commitImage } from './manage/commit.ts'
 import { diskUsage } from './manage/disk-usage.ts'
@@ -62,6 +63,7 @@ export async function openImages(options: OpenImagesOptions): Promise<ImageStore
     untag: (tag) => untagImage(ctx, tag),
     remove: (ref, o) => removeImage(ctx, ref, o),
     commit: (layer, o) => commitImage(ctx, layer, o),
+    add: (config, o) => addImage(ctx, config, o),
     roots: async () => [...(await imageRoots({ root, driver }))],
     prune: (o) => prune(ctx, o),
     diskUsage: () => diskUsage(ctx),

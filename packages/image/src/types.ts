@@ -207,6 +207,19 @@ export interface CommitOptions extends CallOptions {
   readonly platform?: string
 }
 
+/** How {@link ImageStore.add} makes an image. */
+export interface AddOptions extends CallOptions {
+  readonly tags?: readonly string[]
+  /** The image that it was made from. */
+  readonly parent?: ImageID
+}
+
+/** What {@link ImageStore.add} made. */
+export interface AddedImage extends Image {
+  /** Whether the image was in the store before. */
+  readonly existed: boolean
+}
+
 /** How {@link ImageStore.prune} chooses. */
 export interface PruneOptions extends CallOptions {
   /** Also images that have a tag. */
@@ -293,8 +306,8 @@ export interface OpenImagesOptions {
  */
 export interface ImageStore extends AsyncDisposable {
   /**
-   * Takes every image of an archive or layout: docker-archive or OCI layout as a tar (also
-   * compressed), or an OCI layout in a directory. If that fails, the store is as it was.
+   * Takes every image of an archive or layout: docker-archive (also of Docker before 1.10) or OCI
+   * layout, as a tar (also compressed) or in a directory. If that fails, the store is as it was.
    *
    * @param source path of a file or directory, or the bytes of a tar
    * @throws LayerError `ERR_INVALID_IMAGE`, `ERR_BLOB_NOT_FOUND`, `ERR_DIGEST_MISMATCH`,
@@ -335,6 +348,13 @@ export interface ImageStore extends AsyncDisposable {
   remove(ref: string, options?: RemoveOptions): Promise<RemovedImages>
   /** Makes an image of a base image and one new layer, as a read-write layer's `commit` gives. */
   commit(layer: LayerRecord, options?: CommitOptions): Promise<Image>
+  /**
+   * Makes an image of a configuration's very bytes; its layers must be in the store.
+   *
+   * @throws LayerError `ERR_INVALID_IMAGE`, `ERR_LIMIT_EXCEEDED`, `ERR_LAYER_NOT_FOUND`,
+   *   `ERR_INVALID_ARGUMENT` (tag)
+   */
+  add(config: Uint8Array, options?: AddOptions): Promise<AddedImage>
 
   /** ChainIDs that images need, for `LayerStore.gc`. */
   roots(): Promise<readonly ChainID[]>

@@ -68,6 +68,7 @@ export function readOnlyImages(images: ImageStore): ImageStore {
     untag: async () => refuse('remove a tag'),
     remove: async () => refuse('remove an image'),
     commit: async () => refuse('make an image'),
+    add: async () => refuse('make an image'),
     async prune(options) {
       if (!options?.dryRun) refuse('prune')
       return await images.prune(options)

@@ -77,6 +77,9 @@ export const dockerArchiveSchema = v.array(
   v.looseObject({ Config: text, RepoTags: listOf(text), Layers: listOf(text) }),
 )
 
+/** `repositories` of an archive of Docker before 1.10: name, tag, id (moby `image/spec/v1.md`). */
+export const v1RepositoriesSchema = v.record(text, v.record(text, text))
+
 /** Docker's `repositories.json` (moby, `reference/store.go`). */
 export const repositoriesSchema = v.looseObject({
   Repositories: v.nullish(v.record(text, v.record(text, text))),

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, realpath } from 'node:fs/promises'
+import { type FileHandle, open, readdir, realpath } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { LayerError, wrapError } from '@varve/core'
 import { type FileTree, missing, safeName } from './file-tree.ts'
@@ -50,6 +50,10 @@ export async function openDirectoryTree(path: string): Promise<FileTree> {
         label: `${name} in ${path}`,
         signal: options?.signal,
       })
+    },
+    async directories() {
+      const entries = await readdir(root, { withFileTypes: true })
+      return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
     },
     [Symbol.asyncDispose]: async () => undefined,
   }

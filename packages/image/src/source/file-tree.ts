@@ -23,6 +23,8 @@ export interface FileTree extends AsyncDisposable {
    * @throws LayerError `ERR_BLOB_NOT_FOUND`, `ERR_UNSAFE_PATH`, `ERR_TRUNCATED`
    */
   open(name: string, options?: ReadOptions): AsyncIterable<Uint8Array>
+  /** Names of the directories at its top, in no order. */
+  directories(): Promise<readonly string[]>
 }
 
 /**

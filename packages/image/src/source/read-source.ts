@@ -3,6 +3,7 @@ import { readDockerArchive } from './docker-archive.ts'
 import type { FileTree } from './file-tree.ts'
 import { type LayoutOptions, readLayout } from './oci-layout.ts'
 import type { SourceImage } from './source-image.ts'
+import { readV1Archive, v1Directories } from './v1-archive.ts'
 
 /**
  * The images of a tree, whichever form it has. A tree of both forms is read as a docker-archive,
@@ -24,15 +25,13 @@ export async function readSource(
     if ((await has('index.json')) || (await has('oci-layout'))) {
       return await readLayout(tree, options)
     }
-    const isOld = await has('repositories')
+    if ((await has('repositories')) || (await v1Directories(tree)).length > 0) {
+      return await readV1Archive(tree, options)
+    }
     throw new LayerError(
       'ERR_INVALID_IMAGE',
       `Cannot read ${tree.label}: it is neither a docker-archive nor an OCI image layout`,
-      {
-        hint: isOld
-          ? 'It was saved by Docker before 1.10; load it there and save it again'
-          : 'It has neither manifest.json nor index.json',
-      },
+      { hint: 'It has neither manifest.json nor index.json, nor images of Docker before 1.10' },
     )
   }
 }

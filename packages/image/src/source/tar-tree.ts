@@ -37,6 +37,10 @@ export async function openTarTree(file: FileHandle, label: string): Promise<File
       const { start, size } = entry
       yield* readRange(file, { start, size, label: `${name} in ${label}`, signal: options?.signal })
     },
+    async directories() {
+      const names = [...entries.keys()].flatMap((name) => /^[^/]+(?=\/)/.exec(name) ?? [])
+      return [...new Set(names)]
+    },
     [Symbol.asyncDispose]: () => file.close(),
   }
 }
