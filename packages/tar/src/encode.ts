@@ -29,7 +29,7 @@ export interface TarHeader {
   readonly claimedSize?: number
   /**
    * More PAX records: a vendor's own, or `mtime`, `atime` and `ctime` with fractions. They are
-   * written as they are and win over those made from the other fields.
+   * written as they are and win over those made from the other fields. Keys are binary strings.
    */
   readonly records?: ReadonlyMap<string, Uint8Array>
 }
@@ -159,9 +159,9 @@ function paxRecords(header: TarHeader, fields: Fields): Map<string, string> {
     if (/[=\0]/.test(key)) throw cannot(header, `an xattr cannot be called “${name}”`)
     records.set(key, toBinary(value))
   }
-  for (const [name, value] of header.records ?? []) {
-    const key = toBinary(new TextEncoder().encode(name))
-    if (key === '' || /[=\0]/.test(key)) throw cannot(header, `no PAX record is called “${name}”`)
+  for (const [key, value] of header.records ?? []) {
+    if (!/^[^=\0\u0100-\uffff]+$/.test(key))
+      throw cannot(header, `no PAX record is called “${key}”`)
     records.set(key, toBinary(value))
   }
   return records

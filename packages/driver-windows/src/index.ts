@@ -1,0 +1,30 @@
+/**
+ * Windows container layers: backup streams and tars turned into each other.
+ *
+ * @module
+ */
+export {
+  BackupReader,
+  encodePartHeader,
+  type PartHeader,
+  type PartToWrite,
+  SPARSE,
+  STREAM,
+} from './codec/backup-stream.ts'
+export {
+  type ExtendedAttribute,
+  encodeExtendedAttributes,
+  parseExtendedAttributes,
+} from './codec/extended-attributes.ts'
+export { ATTRIBUTE, type FileBasicInfo } from './codec/file-info.ts'
+export { filetimeOf, nanosecondsOf, paxTimeText, unixNanoseconds } from './codec/filetime.ts'
+export { readTarFiles, type TarFile } from './codec/from-tar.ts'
+export { type BackupTarOptions, RECORD } from './codec/records.ts'
+export { encodeReparsePoint, parseReparsePoint, type ReparsePoint } from './codec/reparse-point.ts'
+export { securityDescriptorOf } from './codec/sddl.ts'
+export {
+  type AccessEntry,
+  parseSecurityDescriptor,
+  type SecurityDescriptor,
+} from './codec/security-descriptor.ts'
+export { type BackedUpFile, type BackupSource, writeBackupToTar } from './codec/to-tar.ts'
