@@ -269,7 +269,7 @@ describe('replacing', () => {
 
 describe('types', () => {
   test('rule 24: hard links find their target inside the tree, or fail', async () => {
-    const on = lower({ 'low/a': 'low', link: '-> low' })
+    const on = lower({ 'low/a': 'low', link: '-> low', 'z/in': 'in' })
     const layer = await apply(
       [
         { name: 'x', type: '1', link: '/low/a' },
@@ -286,6 +286,8 @@ describe('types', () => {
       'no/such': 'ERR_INVALID_TAR',
       low: 'ERR_INVALID_TAR',
       z: 'ERR_INVALID_TAR',
+      // What it links to would be gone by the time it is made.
+      'z/in': 'ERR_INVALID_TAR',
     })) {
       expect(await codeOf(apply([{ name: 'z', type: '1', link }], { on })), link).toBe(code)
     }

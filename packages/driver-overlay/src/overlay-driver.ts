@@ -6,6 +6,7 @@ import {
   type CacheID,
   type CallOptions,
   type Change,
+  callOptions,
   cleanUp,
   type Driver,
   type DriverCapabilities,
@@ -18,15 +19,15 @@ import {
   toStream,
   wrapError,
 } from '@varve/core'
+import { escapeXattr } from '@varve/overlayfs'
 import { applyDiff } from './apply/apply-diff.ts'
-import { LowerTree } from './apply/lower-tree.ts'
-import { overlayWhiteouts } from './apply/overlay-whiteouts.ts'
 import { differences } from './diff/differences.ts'
 import { isThere, layersIn } from './home.ts'
 import { cleanUpHome } from './layers/cleanup.ts'
-import { mountLayer, viewLayer } from './layers/layer-mounts.ts'
+import { mountLayer, viewBeneath, viewLayer } from './layers/layer-mounts.ts'
 import { makeLayer } from './layers/make-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
+import { layoutOf } from './layers/stacks.ts'
 import type { Parts } from './parts.ts'
 import { statusOf } from './status.ts'
 
@@ -144,16 +145,21 @@ export class OverlayDriver implements Driver {
   }
 
   async *verify(id: CacheID, tar: ByteSource, options: CallOptions = {}): AsyncIterable<string> {
-    const { home, sys, native, marks, features } = this.#parts
+    const { home, sys, features } = this.#parts
     await this.#find(id)
     using merged = await viewLayer(this.#parts, id)
-    using nothing = new LowerTree(sys, native, undefined, false, marks)
-    yield* verifyTree(home.diff(id), tar, {
-      ...options,
+    using beneath = viewBeneath(this.#parts, await layoutOf(home, id))
+    yield* verifyTree(merged.path, tar, {
+      ...callOptions(options),
       sys,
+      ...(beneath && { lower: beneath.path }),
+      sharesLower: true,
+      foreign: true,
       keepOwner: features.keeps.owner,
-      whiteouts: overlayWhiteouts(native, marks, nothing),
-      merged: merged.path,
+      keepXattrs: features.keeps.xattrs,
+      keepDevices: features.keeps.devices,
+      // What looks like a mark is kept under another name, which not every kernel shows as it was.
+      xattrName: (name) => (escapeXattr(name) === name ? name : undefined),
     })
   }
 

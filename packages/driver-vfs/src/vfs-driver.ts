@@ -1,5 +1,6 @@
 import { chmod, mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import process from 'node:process'
 import {
   applyLayer,
   changesBetween,
@@ -15,11 +16,13 @@ import {
   type CacheID,
   type CallOptions,
   type Change,
+  callOptions,
   cleanUp,
   type Driver,
   type DriverCapabilities,
   type DriverCreateOptions,
   type DriverCreateReadWriteOptions,
+  type DriverVerifyOptions,
   type FileGetter,
   LayerError,
   type Mount,
@@ -41,9 +44,18 @@ export class VfsDriver implements Driver {
   readonly #home: Home
   readonly #sys: Sys
   readonly #trees: Trees
+  readonly #isForeign: boolean
   readonly #asides = new Set<Aside>()
 
-  constructor(home: Home, sys: Sys, trees: Trees, keeps: DriverCapabilities['keeps']) {
+  /** @param isForeign whether another tool makes the layers */
+  constructor(
+    home: Home,
+    sys: Sys,
+    trees: Trees,
+    keeps: DriverCapabilities['keeps'],
+    isForeign: boolean,
+  ) {
+    this.#isForeign = isForeign
     this.#home = home
     this.#sys = sys
     this.#trees = trees
@@ -179,11 +191,22 @@ export class VfsDriver implements Driver {
     return openFiles(await this.#find(id), { sys: this.#sys })
   }
 
-  async *verify(id: CacheID, tar: ByteSource, options: CallOptions = {}): AsyncIterable<string> {
+  async *verify(
+    id: CacheID,
+    tar: ByteSource,
+    options: DriverVerifyOptions = {},
+  ): AsyncIterable<string> {
+    const { parent } = options
+    const { owner, xattrs, devices } = this.capabilities.keeps
     yield* verifyTree(await this.#find(id), tar, {
-      ...options,
+      ...callOptions(options),
+      ...(parent !== undefined && { lower: await this.#find(parent) }),
       sys: this.#sys,
-      keepOwner: this.capabilities.keeps.owner,
+      foreign: this.#isForeign,
+      keepOwner: owner,
+      // An ordinary user keeps some.
+      keepXattrs: xattrs || process.geteuid?.() !== 0,
+      keepDevices: devices,
     })
   }
 

@@ -50,12 +50,12 @@ export async function vfs(options: VfsOptions): Promise<Driver> {
   const root = resolve(options.root)
   try {
     if (options.readOnly) {
-      const driver = new VfsDriver(homeAt(root), sys, openTrees(sys, true), KEEPS_ALL)
+      const driver = new VfsDriver(homeAt(root), sys, openTrees(sys, true), KEEPS_ALL, true)
       return readOnlyDriver(driver, root)
     }
     const home = await openHome(root, sys)
     const keeps = await keepsIn(home.aside, sys)
-    return new VfsDriver(home, sys, openTrees(sys, keeps.owner), keeps)
+    return new VfsDriver(home, sys, openTrees(sys, keeps.owner), keeps, false)
   } catch (error) {
     throw wrapError(error, `Cannot open the vfs driver in ${root}`)
   }

@@ -55,6 +55,24 @@ describe('the home', () => {
 })
 
 describe('layers', () => {
+  const entries = [{ name: 'copied', data: 'content', mtime: 1_000_000_000 }]
+
+  test('a file that was copied and is damaged in the copy is found', async () => {
+    await using dir = place()
+    await using driver = await vfs({ root: dir.path })
+    const [parent, id, tar] = [newCacheID(), newCacheID(), [tarOf([{ name: 'own', data: '1' }])]]
+    await driver.create(parent)
+    await using _below = await driver.applyDiff(parent, undefined, [tarOf(entries)])
+    await driver.create(id, { parent })
+    await using _above = await driver.applyDiff(id, parent, tar)
+    const found = () => Array.fromAsync(driver.verify?.(id, tar, { parent }) ?? [])
+    expect(await found()).toEqual([])
+    const copy = join(dir.path, 'dir', id, 'copied')
+    fs.writeFileSync(copy, 'CONTENT')
+    fs.utimesSync(copy, 1_000_000_000, 1_000_000_000)
+    expect(await found()).toEqual(['"copied": its content is not that of the layer beneath'])
+  })
+
   test('a storage option is refused, and no layer left', async () => {
     await using dir = place()
     await using driver = await vfs({ root: dir.path })

@@ -45,13 +45,17 @@ export function makeLink(
     return
   }
   if ((stat.mode & S.IFMT) === S.IFDIR) throw invalid(name, 'it links to a directory')
-  if (joined(parent, base) === targetPath) throw invalid(name, 'it links to itself')
+  const own = joined(parent, base)
+  if (own === targetPath) throw invalid(name, 'it links to itself')
+  if (targetPath.startsWith(`${own}/`)) {
+    throw invalid(name, `it takes the place of the directory that holds ${shown(target)}`)
+  }
   makeAnew(context, parent, base, (_, bytes) => {
     const from = root.open(targetParent).fd
     const to = root.open(parent).fd
     calls.linkat(from, targetBase, to, bytes)
   })
-  context.tree.wrote(joined(parent, base), true)
+  context.tree.wrote(own, true)
   if ((stat.mode & S.IFMT) === S.IFLNK) return
   const { fd } = root.open(parent)
   setMetadata(context, entry, fd, base)

@@ -17,6 +17,15 @@ export interface ApplyLimits {
   readonly payloadBytes?: number
 }
 
+/** What {@link ApplyLimits} are where nothing is said. */
+export const DEFAULT_LIMITS: Required<ApplyLimits> = {
+  entries: 2 ** 22,
+  pathLength: 4095,
+  links: 40,
+  xattrBytes: 2 ** 20,
+  payloadBytes: 2 ** 44,
+}
+
 /** How {@link applyLayer} works. */
 export interface ApplyOptions extends CallOptions {
   /** The system, if it is open already; opened otherwise. */

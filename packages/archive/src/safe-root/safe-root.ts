@@ -137,6 +137,11 @@ export function openRoot(path: string, options: RootOptions = {}): SafeRoot {
   return new Root(nodeCalls(places), rootfd, byHandle ? 'procfd' : 'paths', options, undefined)
 }
 
+/** A tree that calls of another kind lead to; it closes `rootfd` in the end. */
+export function rootOn(calls: FileCalls, rootfd: number, options: RootOptions = {}): SafeRoot {
+  return new Root(calls, rootfd, 'walk', options, undefined)
+}
+
 class Root implements SafeRoot {
   readonly calls: FileCalls
   readonly resolver: Resolver

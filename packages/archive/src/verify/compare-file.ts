@@ -1,26 +1,36 @@
 import { type FileStat, S } from '@varve/sys'
-import type { TarEntry } from '@varve/tar'
-import { timesOf } from '../apply/metadata.ts'
-import type { WhiteoutStrategy } from '../apply/whiteouts.ts'
 import { inodeKey } from '../diff/compare-trees.ts'
-import { baseOf, fromBinary, shown, toBinary } from '../safe-root/binary.ts'
+import { fromBinary, readable, shown, toBinary } from '../safe-root/binary.ts'
 import type { FileCalls } from '../safe-root/calls.ts'
-import type { Expected } from './expected-tree.ts'
+import type { ModelFile, ModelTree } from './model-tree.ts'
 
 /** What can be the same here at all. */
 export interface VerifyRules {
   readonly owners: boolean
-  readonly mapOwner:
-    | ((uid: number, gid: number) => readonly [uid: number, gid: number] | undefined)
-    | undefined
   readonly devices: boolean
   readonly xattrs: 'all' | 'user' | 'none'
   /** To the nanosecond rather than the microsecond. */
   readonly exactTimes: boolean
-  readonly whiteouts: WhiteoutStrategy
+  /** Whether another tool made the tree. */
+  readonly foreign: boolean
+  /** As in a `WhiteoutStrategy`: what it does not keep is not compared. */
+  readonly xattrName: (name: string) => string | undefined
 }
 
-const TYPE_NAMES: ReadonlyMap<number, TarEntry['type']> = new Map([
+/** A name that is there. */
+export interface Found {
+  readonly calls: FileCalls
+  readonly dirfd: number
+  /** Empty for the root, which `dirfd` is open on. */
+  readonly name: Uint8Array
+  readonly path: string
+  readonly stat: FileStat
+}
+
+/** Files that were found: under which name first, and as what. */
+export type Seen = Map<ModelFile, { readonly inode: string; readonly path: string }>
+
+const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
   [S.IFREG, 'file'],
   [S.IFDIR, 'directory'],
   [S.IFLNK, 'symlink'],
@@ -28,117 +38,111 @@ const TYPE_NAMES: ReadonlyMap<number, TarEntry['type']> = new Map([
   [S.IFBLK, 'block'],
   [S.IFIFO, 'fifo'],
 ])
+const DEVICES: ReadonlySet<number> = new Set([S.IFCHR, S.IFBLK, S.IFIFO])
+/** Set by the system, not by layers. */
 const OF_THE_SYSTEM = 'security.selinux'
+/** All that Docker copies from layer to layer with every file (moby daemon/graphdriver/copy). */
+const COPIED_BY_ALL = 'security.capability'
 
-/** What is different about one name, each as a text. */
-export function* compareFile(
-  calls: FileCalls,
-  dirfd: number,
-  path: string,
-  file: Expected,
-  rules: VerifyRules,
-): Generator<string> {
-  const name = fromBinary(baseOf(path))
-  const stat = path === '' ? calls.fstat(dirfd) : calls.statIfAny(dirfd, name)
-  const isDevice = file.made !== undefined && ['char', 'block', 'fifo'].includes(file.made.type)
-  if (!stat) {
-    if (!isDevice || rules.devices) yield `${shown(path)}: it is missing`
-    return
-  }
-  const inode = inodeKey(stat)
-  file.seen ??= { inode, name: path }
-  if (file.seen.inode !== inode) {
-    yield `${shown(path)}: it is no longer the same file as ${shown(file.seen.name)}`
-  }
-  if (file.made) yield* compareKind(calls, dirfd, name, path, stat, file.made)
-  yield* compareMetadata(path, stat, file.metadata, rules)
-  yield* compareXattrs(calls, dirfd, name, path, file, rules)
+/** Whether a file may be missing because this user could not make it. */
+export function mayBeMissing(file: ModelFile, rules: VerifyRules): boolean {
+  return !rules.devices && DEVICES.has(file.mode & S.IFMT)
 }
 
-function* compareKind(
-  calls: FileCalls,
-  dirfd: number,
-  name: Uint8Array,
-  path: string,
-  stat: FileStat,
-  made: TarEntry,
+/** What is different about a name, content aside; each as a text. */
+export function* compareFile(
+  found: Found,
+  file: ModelFile,
+  model: ModelTree,
+  seen: Seen,
+  rules: VerifyRules,
 ): Generator<string> {
-  const type = TYPE_NAMES.get(stat.mode & S.IFMT) ?? 'socket'
-  if (type !== made.type) {
-    yield `${shown(path)}: it is a ${type} instead of a ${made.type}`
+  const { path, stat } = found
+  const [is, was] = [typeOf(stat), typeOf(file)]
+  if (is !== was) {
+    yield `${shown(path)}: it is a ${is} instead of a ${was}`
     return
   }
-  if (type === 'file' && stat.size !== made.size) {
-    yield `${shown(path)}: size is ${stat.size} instead of ${made.size}`
+  if (was !== 'directory') yield* compareNames(found, file, seen)
+  if (was === 'file' && stat.size !== file.size) {
+    yield `${shown(path)}: size is ${stat.size} instead of ${file.size}`
   }
-  if (type === 'symlink') {
-    const [is, was] = [toBinary(calls.readlinkat(dirfd, name)), toBinary(made.linkname)]
-    if (is !== was) yield `${shown(path)}: target is ${shown(is)} instead of ${shown(was)}`
+  if (was === 'symlink') yield* compareTarget(found, file)
+  if (was === 'char' || was === 'block') {
+    const [now, before] = [stat, file].map((of) => `${of.rdevMajor}:${of.rdevMinor}`)
+    if (now !== before) yield `${shown(path)}: device is ${now} instead of ${before}`
   }
-  if (type === 'char' || type === 'block') {
-    const [is, was] = [`${stat.rdevMajor}:${stat.rdevMinor}`, `${made.devmajor}:${made.devminor}`]
-    if (is !== was) yield `${shown(path)}: device is ${is} instead of ${was}`
+  // Of a directory on the way that no entry names, each tool makes what it likes.
+  if (rules.foreign && file.lower === undefined && file.mtimeNs === undefined) return
+  yield* compareMetadata(path, stat, file, rules)
+  if (rules.xattrs !== 'none') yield* compareXattrs(found, file, model, rules)
+}
+
+function* compareNames({ path, stat }: Found, file: ModelFile, seen: Seen): Generator<string> {
+  const inode = inodeKey(stat)
+  const first = seen.get(file)
+  if (!first) seen.set(file, { inode, path })
+  else if (first.inode !== inode) {
+    yield `${shown(path)}: it is no longer the same file as ${shown(first.path)}`
   }
+}
+
+function* compareTarget({ calls, dirfd, name, path }: Found, file: ModelFile): Generator<string> {
+  const is = toBinary(calls.readlinkat(dirfd, name))
+  const was = toBinary(file.target ?? new Uint8Array(0))
+  if (is !== was) yield `${shown(path)}: target is ${shown(is)} instead of ${shown(was)}`
 }
 
 function* compareMetadata(
   path: string,
   stat: FileStat,
-  entry: TarEntry,
+  file: ModelFile,
   rules: VerifyRules,
 ): Generator<string> {
-  const isSymlink = (stat.mode & S.IFMT) === S.IFLNK
-  // A hard link to a symbolic link leaves the link as it is.
-  if (isSymlink && entry.type === 'link') return
-  const [is, was] = [stat.mode & 0o7777, entry.mode & 0o7777]
-  if (!isSymlink && is !== was) {
+  const [is, was] = [stat.mode & 0o7777, file.mode & 0o7777]
+  if (typeOf(file) !== 'symlink' && is !== was) {
     yield `${shown(path)}: mode is ${octal(is)} instead of ${octal(was)}`
   }
-  if (rules.owners) {
-    const [uid, gid] = rules.mapOwner?.(entry.uid, entry.gid) ?? [entry.uid, entry.gid]
-    if (stat.uid !== uid || stat.gid !== gid) {
-      yield `${shown(path)}: owner is ${stat.uid}:${stat.gid} instead of ${uid}:${gid}`
-    }
+  if (rules.owners && (stat.uid !== file.uid || stat.gid !== file.gid)) {
+    yield `${shown(path)}: owner is ${stat.uid}:${stat.gid} instead of ${file.uid}:${file.gid}`
   }
   // Docker does not give the root directory what the layer says of it.
-  if (path === '') return
-  const [, mtimeNs] = timesOf(entry)
+  if (path === '' || file.mtimeNs === undefined) return
   const unit = rules.exactTimes ? 1n : 1000n
-  if (stat.mtimeNs / unit !== mtimeNs / unit) {
-    yield `${shown(path)}: time is ${time(stat.mtimeNs)} instead of ${time(mtimeNs)}`
+  if (stat.mtimeNs / unit !== file.mtimeNs / unit) {
+    yield `${shown(path)}: time is ${time(stat.mtimeNs)} instead of ${time(file.mtimeNs)}`
   }
 }
 
 function* compareXattrs(
-  calls: FileCalls,
-  dirfd: number,
-  name: Uint8Array,
-  path: string,
-  file: Expected,
+  { calls, dirfd, name, path }: Found,
+  file: ModelFile,
+  model: ModelTree,
   rules: VerifyRules,
 ): Generator<string> {
-  if (rules.xattrs === 'none') return
-  const { xattrName, apart } = rules.whiteouts
-  const { type } = file.metadata
-  const xattrs = new Map<string, Uint8Array>()
-  for (const [given, value] of file.metadata.xattrs) {
-    const key = xattrName(given)
-    if (key !== undefined) xattrs.set(key, value)
+  const isCompared = (key: string): boolean => {
+    if (key === OF_THE_SYSTEM || rules.xattrName(readable(key)) === undefined) return false
+    if (rules.foreign && !file.isSet) return key === COPIED_BY_ALL
+    return rules.xattrs === 'all' || key.startsWith('user.')
   }
-  for (const [key, was] of xattrs) {
-    if (rules.xattrs === 'user' && !key.startsWith('user.')) continue
-    const is = calls.getxattr(dirfd, name, Buffer.from(key))
+  const expected = model.xattrsOf(file)
+  const names = new Set(calls.listxattr(dirfd, name).map(toBinary))
+  for (const [key, was] of expected) {
+    if (!isCompared(key)) continue
+    const is = names.has(key) ? calls.getxattr(dirfd, name, fromBinary(key)) : undefined
     if (!is) yield `${shown(path)}: xattr ${shown(key)} is missing`
     else if (Buffer.compare(is, was) !== 0) yield `${shown(path)}: xattr ${shown(key)} differs`
   }
-  // A hard link's header adds to what its file has.
-  if (type === 'link') return
-  for (const attribute of calls.listxattr(dirfd, name)) {
-    const key = Buffer.from(attribute).toString()
-    if (key !== OF_THE_SYSTEM && !xattrs.has(key) && !apart?.isMark(key)) {
+  for (const key of names) {
+    if (!expected.has(key) && isCompared(key)) {
       yield `${shown(path)}: xattr ${shown(key)} is not the layer's`
     }
   }
+}
+
+/** What a file is, as people call it. */
+function typeOf({ mode }: { readonly mode: number }): string {
+  return TYPE_NAMES.get(mode & S.IFMT) ?? 'socket'
 }
 
 function octal(mode: number): string {

@@ -1,30 +1,55 @@
-import { type ByteSource, checkAborted, wrapError } from '@varve/core'
-import { createTarScanner } from '@varve/tar'
-import { directoryWhiteouts, type WhiteoutStrategy } from '../apply/whiteouts.ts'
+import { setImmediate } from 'node:timers/promises'
+import { type ByteSource, checkAborted, LayerError, wrapError } from '@varve/core'
+import { type FileStat, openSys, S } from '@varve/sys'
+import { applyTar } from '../apply/apply-tar.ts'
+import { directoryWhiteouts } from '../apply/whiteouts.ts'
 import type { TreeOptions } from '../diff/tree-options.ts'
-import { baseOf, fromBinary, joined, parentOf, shown, toBinary } from '../safe-root/binary.ts'
 import { codeOf } from '../safe-root/calls.ts'
-import { openRoot, type SafeRoot } from '../safe-root/safe-root.ts'
-import { compareFile, type VerifyRules } from './compare-file.ts'
-import { type Expected, ExpectedTree } from './expected-tree.ts'
+import { openRoot, rootOn, type SafeRoot } from '../safe-root/safe-root.ts'
+import type { VerifyRules } from './compare-file.ts'
+import { compareWithModel } from './compare-model.ts'
+import { modelCalls } from './model-calls.ts'
+import { ModelTree } from './model-tree.ts'
+
+/** How many names are compared before others get a turn. */
+const STEPS_PER_TURN = 256
+/** Any path: the model has but one such directory. */
+const ASIDE = 'aside'
 
 /** How {@link verifyTree} compares. */
-export interface VerifyOptions extends TreeOptions {
+export interface VerifyOptions extends Omit<TreeOptions, 'marks'> {
+  /** A trusted path to what the tar was applied on. Default: an empty directory. */
+  readonly lower?: string
+  /**
+   * Whether what the layer leaves alone is the lower tree's own files that show through, as in a
+   * mount of overlay; device 0:0 then stands for nothing. Else the tree is a copy of the lower one,
+   * and is compared with it.
+   */
+  readonly sharesLower?: boolean
+  /**
+   * Whether another tool than this made the tree: directories that no entry names, and attributes of
+   * files that were copied, may then be different.
+   */
+  readonly foreign?: boolean
   /** Whether owners were kept. Default: if this process is root. */
   readonly keepOwner?: boolean
+  /** Whether extended attributes were kept. Default: as far as this user may set them. */
+  readonly keepXattrs?: boolean
+  /** Whether devices were made. Default: if this process is root. */
+  readonly keepDevices?: boolean
   /** As it was given to `applyLayer`. */
   readonly mapOwner?: (uid: number, gid: number) => readonly [uid: number, gid: number] | undefined
-  /** As it was given to `applyLayer`. */
-  readonly whiteouts?: WhiteoutStrategy
-  /** For a layer that is kept apart: a trusted path to it together with the layers beneath. */
-  readonly merged?: string
+  /** Attributes that it gives undefined for are not compared. */
+  readonly xattrName?: (name: string) => string | undefined
 }
 
 /**
- * Compares a tree with the tar that was applied on it: what each name is, mode, owner, size, link
- * target, device number, extended attributes, hard links and times, and that whiteouts hold. Contents
- * are not read. What this user could not have kept is not asked for, nor the times of the root
- * directory, which Docker leaves as they are.
+ * Compares a tree with what a tar makes of the tree that it was applied on. The tar is applied once
+ * more, in memory, so that all of its rules count; then every name is compared: type, mode, owner,
+ * size, link target, device number, extended attributes, hard links and times, and what is there
+ * but should not be. Of contents, those that were copied from the lower tree; the layer's own are in
+ * its tar. What this user could not have kept is not asked for, nor the times of the root directory,
+ * which Docker leaves as they are.
  *
  * @returns one text for each difference
  * @throws LayerError as `applyLayer`
@@ -44,102 +69,95 @@ export interface VerifyOptions extends TreeOptions {
  * console.assert(difference?.includes('mode is 0600 instead of 0644'))
  * ```
  */
+
 export async function* verifyTree(
   root: string,
   tar: ByteSource,
   options: VerifyOptions = {},
 ): AsyncGenerator<string> {
   const attempt = 'Cannot verify layer'
-  const expected = new ExpectedTree()
-  const scanner = createTarScanner({
-    entry: (entry) => expected.add(entry),
-    payload: () => {},
-    entryEnd: () => {},
-  })
-  for await (const chunk of tar) {
-    checkAborted(options.signal, attempt)
-    if (!scanner.ended) scanner.push(chunk)
-  }
-  scanner.end()
+  const how = { ...options, sys: options.sys ?? openSys() }
   try {
-    using tree = openRoot(root, options)
-    const touched = yield* compareAll(tree, expected, options)
-    if (options.merged === undefined) {
-      yield* compareHidden(tree, expected, touched)
-    } else {
-      using merged = openRoot(options.merged, options)
-      yield* compareHidden(merged, expected, touched)
+    using tree = openRoot(root, how)
+    using lower = options.lower === undefined ? undefined : openRoot(options.lower, how)
+    const rules = rulesOf(tree, options)
+    const model = modelOf(tree, lower, options)
+    const misfit = await rehearse(model, tar, options, rules)
+    if (misfit !== undefined) {
+      yield misfit
+      return
+    }
+    const isCopy = !options.sharesLower
+    let steps = 0
+    for (const text of compareWithModel({ tree, model, lower, isCopy, rules })) {
+      if (text !== undefined) yield text
+      if (++steps % STEPS_PER_TURN !== 0) continue
+      await setImmediate()
+      checkAborted(options.signal, attempt)
     }
   } catch (error) {
     throw codeOf(error) === undefined ? error : wrapError(error, attempt)
   }
 }
 
-/** Compares what the tar wrote; returns every path that it did anything at. */
-function* compareAll(
-  root: SafeRoot,
-  expected: ExpectedTree,
-  options: VerifyOptions,
-): Generator<string, ReadonlySet<string>> {
+function rulesOf(tree: SafeRoot, options: VerifyOptions): VerifyRules {
   const isRoot = process.geteuid?.() === 0
-  const byFFI = root.resolver === 'openat2' || root.resolver === 'walk'
-  const rules: VerifyRules = {
+  const byFFI = tree.resolver === 'openat2' || tree.resolver === 'walk'
+  const keepsXattrs = byFFI && (options.keepXattrs ?? true)
+  return {
     owners: options.keepOwner ?? isRoot,
-    mapOwner: options.mapOwner,
-    devices: isRoot && byFFI,
-    xattrs: !byFFI ? 'none' : isRoot ? 'all' : 'user',
+    devices: byFFI && (options.keepDevices ?? isRoot),
+    xattrs: !keepsXattrs ? 'none' : isRoot ? 'all' : 'user',
     exactTimes: byFFI,
-    whiteouts: options.whiteouts ?? directoryWhiteouts,
-  }
-  // Two names of the tar may be one path; what came last is right.
-  const places = new Map<string, Expected>()
-  const touched = new Set<string>([''])
-  for (const [name, file] of expected.files) {
-    const parent = find(root, parentOf(name))
-    if (parent === undefined) {
-      yield `${shown(name)}: its directory is missing`
-      continue
-    }
-    const place = name === '' ? '' : joined(parent, baseOf(name))
-    places.delete(place)
-    places.set(place, file)
-    for (let up = place; !touched.has(up); up = parentOf(up)) touched.add(up)
-  }
-  for (const [path, file] of places) {
-    const { fd } = root.open(parentOf(path))
-    yield* compareFile(root.calls, fd, path, file, rules)
-  }
-  return touched
-}
-
-function* compareHidden(
-  root: SafeRoot,
-  { hidden, opaque }: ExpectedTree,
-  touched: ReadonlySet<string>,
-): Generator<string> {
-  for (const name of hidden) {
-    const parent = find(root, parentOf(name))
-    if (parent === undefined || touched.has(joined(parent, baseOf(name)))) continue
-    if (root.calls.statIfAny(root.open(parent).fd, fromBinary(baseOf(name)))) {
-      yield `${shown(name)}: it is there although the layer hides it`
-    }
-  }
-  for (const name of opaque) {
-    const path = find(root, name)
-    if (path === undefined) continue
-    for (const entry of root.list(path)) {
-      const child = joined(path, toBinary(entry.name))
-      if (!touched.has(child)) yield `${shown(child)}: it is there although the layer hides it`
-    }
+    foreign: options.foreign ?? false,
+    xattrName: options.xattrName ?? directoryWhiteouts.xattrName,
   }
 }
 
-/** The path of a directory without symbolic links; undefined if there is none. */
-function find(root: SafeRoot, path: string): string | undefined {
+/** What the tree was before the tar; nobody but the tar says what the root of a base layer is. */
+function modelOf(
+  tree: SafeRoot,
+  lower: SafeRoot | undefined,
+  { sharesLower = false }: VerifyOptions,
+): ModelTree {
+  const beginning = lower && !sharesLower ? lower : tree
+  return new ModelTree(beginning.calls.fstat(beginning.open('').fd), {
+    lower,
+    isAbsent: (stat) => sharesLower && isDeviceZero(stat),
+    // What one layer copies up is no longer the file that the other names have.
+    linked: !sharesLower,
+  })
+}
+
+/** Applies the tar on the model; a text if that cannot be done. */
+async function rehearse(
+  model: ModelTree,
+  tar: ByteSource,
+  options: VerifyOptions,
+  { owners, xattrName }: VerifyRules,
+): Promise<string | undefined> {
+  const { calls, rootfd } = modelCalls(model)
+  using tree = rootOn(calls, rootfd)
   try {
-    return root.directory(path)?.path
+    await using _applied = await applyTar(
+      tree,
+      tar,
+      {
+        ...(options.signal && { signal: options.signal }),
+        asideDir: ASIDE,
+        keepOwner: owners,
+        ...(options.mapOwner && { mapOwner: options.mapOwner }),
+        whiteouts: { ...directoryWhiteouts, xattrName, allowsDeviceZero: !options.sharesLower },
+      },
+      'rehearsal',
+    )
+    return undefined
   } catch (error) {
-    if (codeOf(error) === 'ENOTDIR' || codeOf(error) === 'ELOOP') return undefined
-    throw error
+    if (options.lower === undefined || !LayerError.is(error, 'ERR_INVALID_TAR')) throw error
+    return `It does not fit on what is beneath it: ${error.message}`
   }
+}
+
+function isDeviceZero(stat: FileStat): boolean {
+  return (stat.mode & S.IFMT) === S.IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
 }

@@ -4,7 +4,7 @@ import type { LayerRecord, MountRecord } from '../metadata.ts'
 import type { CheckOptions, Problem } from '../store.ts'
 import { callOptions, checkAborted } from '../streams.ts'
 import type { StoreContext } from './context.ts'
-import { type Fault, faultsOf } from './faults.ts'
+import { type Depth, type Fault, faultsOf } from './faults.ts'
 import { acquireLayer } from './read-only-layer.ts'
 import { cleanup, orphans } from './recovery.ts'
 import { setDamagedAside, setLayerAside, setMountAside, setUnloadableAside } from './set-aside.ts'
@@ -23,9 +23,13 @@ export async function* check(
     const message = `The metadata of ${kind} ${subject} is damaged: ${reason}`
     yield { kind: 'damaged-metadata', subject, message, repaired: repair }
   }
+  const damaged = new Set<ChainID | undefined>()
   for (const layer of parentsFirst(await Array.fromAsync(ctx.metadata.layers()))) {
     checkAborted(options.signal, ATTEMPT)
-    const faults = await checkLayer(ctx, layer, options)
+    // What is wrong beneath a layer is not to be blamed on it.
+    const full = damaged.has(layer.parent) ? 'bytes' : 'files'
+    const faults = await checkLayer(ctx, layer, options.full ? full : 'there', options)
+    if (faults.length > 0) damaged.add(layer.chainID)
     if (repair && faults.length > 0) {
       const unloadable = faults.every(({ kind }) => kind === 'missing-parent')
       await (unloadable ? setUnloadableAside(ctx, layer.chainID) : setLayerAside(ctx, layer))
@@ -56,6 +60,7 @@ function parentsFirst(layers: readonly LayerRecord[]): readonly LayerRecord[] {
 async function checkLayer(
   ctx: StoreContext,
   layer: LayerRecord,
+  depth: Depth,
   options: CheckOptions,
 ): Promise<readonly Fault[]> {
   const call = callOptions(options)
@@ -64,7 +69,7 @@ async function checkLayer(
     try {
       // Somebody else's by now, who has just made it.
       if (own.record.cacheID !== layer.cacheID) return []
-      return await Array.fromAsync(faultsOf(ctx, layer, options.full ?? false, call))
+      return await Array.fromAsync(faultsOf(ctx, layer, depth, call))
     } finally {
       await own.drop()
     }

@@ -104,7 +104,7 @@ async function repairUnsafe(ctx: StoreContext, id: ChainID): Promise<string | un
   const layer = await acquireIfWhole(ctx, id)
   if (layer === undefined) return await setUnloadableAside(ctx, id)
   try {
-    for await (const { message } of faultsOf(ctx, layer.record, true)) {
+    for await (const { message } of faultsOf(ctx, layer.record, 'files')) {
       await setLayerAside(ctx, layer.record)
       return message
     }

@@ -2,7 +2,7 @@ import { type ErrorCode, LayerError } from '../errors.ts'
 import type { LayerRecord } from '../metadata.ts'
 import type { Problem } from '../store.ts'
 import type { CallOptions } from '../streams.ts'
-import type { StoreContext } from './context.ts'
+import { parentCacheID, type StoreContext } from './context.ts'
 import { layerTar } from './tar-stream.ts'
 
 /** Something wrong with a layer itself. */
@@ -29,13 +29,16 @@ export function isDamage(error: unknown): error is LayerError {
 }
 
 /**
- * What is wrong with a layer's files; with `full`, after reading every byte, and comparing its
- * files with its tar where the driver can. The caller holds the layer.
+ * How a layer is looked at: whether its files are there; also whether its tar can be given back; also
+ * whether each of its files is what tar and parent make of it, where the driver can tell.
  */
+export type Depth = 'there' | 'bytes' | 'files'
+
+/** What is wrong with a layer's files. The caller holds the layer. */
 export async function* faultsOf(
   ctx: StoreContext,
   layer: LayerRecord,
-  full: boolean,
+  depth: Depth,
   options: CallOptions = {},
 ): AsyncGenerator<Fault> {
   const { chainID, cacheID } = layer
@@ -44,7 +47,7 @@ export async function* faultsOf(
     yield { kind: 'missing-data', message }
     return
   }
-  if (!full) return
+  if (depth === 'there') return
   try {
     for await (const _ of layerTar(ctx, layer, options));
   } catch (error) {
@@ -53,8 +56,11 @@ export async function* faultsOf(
     yield { kind, message: error.message }
     return
   }
+  if (depth === 'bytes') return
   // A tar is made of contents; modes, links and attributes are lost as easily.
-  const differences = ctx.driver.verify?.(cacheID, layerTar(ctx, layer), options) ?? []
+  const parent = await parentCacheID(ctx, layer.parent)
+  const how = { ...options, ...(parent === undefined ? {} : { parent }) }
+  const differences = ctx.driver.verify?.(cacheID, layerTar(ctx, layer), how) ?? []
   for await (const text of differences) {
     yield { kind: 'altered-data', message: `Layer ${chainID}: ${text}` }
   }

@@ -86,7 +86,7 @@ export const trouble: readonly DriverCase[] = [
       ])
       const tar = tarOf(RICH)
       const id = await kit.layer([tar], base)
-      assert.deepEqual(await allOf(kit.driver.verify(id, [tar])), [])
+      assert.deepEqual(await allOf(kit.driver.verify(id, [tar], { parent: base })), [])
     },
   },
   ...(
