@@ -9,7 +9,7 @@ const ON_NODE_ONLY = [
   'packages/*/test/faults.test.ts',
   'packages/image/test/killed.test.ts',
   // The command itself runs on all three in scripts/check-tarballs.ts.
-  'packages/cli/test/{images,layer,limits,pipes,tarsplit}.test.ts',
+  'packages/cli/test/{images,layer,limits,pipes,tarsplit,unshare}.test.ts',
 ]
 
 export default defineConfig({

@@ -6,14 +6,16 @@ const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
 const interruption = new AbortController()
 let interruptedWith: number | undefined
-for (const [signal, code] of Object.entries(SIGNALS)) {
-  process.on(signal, () => {
+const handlers = Object.entries(SIGNALS).map(([signal, code]) => {
+  const handler = () => {
     // Whoever asks twice does not want to wait for the clean-up; the next open does it.
     if (interruptedWith !== undefined) process.exit(code)
     interruptedWith = code
     interruption.abort()
-  })
-}
+  }
+  process.on(signal, handler)
+  return [signal, handler] as const
+})
 
 const code = await main(process.argv.slice(2), {
   stdin: process.stdin,
@@ -21,6 +23,9 @@ const code = await main(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   signal: interruption.signal,
+  releaseSignals() {
+    for (const [signal, handler] of handlers) process.off(signal, handler)
+  },
 })
 // Not process.exitCode: standard input that nobody reads any more would keep the process alive.
 process.exit(interruptedWith ?? code)

@@ -15,6 +15,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal
+  /** From now on signals are the verb's own business. */
+  releaseSignals?(): void
 }
 
 /** The options that every verb has. */
@@ -32,6 +34,8 @@ export interface Context {
   readonly options: GlobalOptions
   readonly out: Output
   readonly signal: AbortSignal
+  /** From now on signals are the verb's own business, and `signal` is not aborted any more. */
+  releaseSignals(): void
   /** Tells people something on stderr; not with `--json`. */
   note(text: string): void
   /** Standard input, which ends with an error when the command is interrupted. */
@@ -64,6 +68,7 @@ export function createContext(io: Io, options: GlobalOptions, quiet: boolean): C
     options,
     out: outputTo(io.stdout),
     signal: io.signal,
+    releaseSignals: () => io.releaseSignals?.(),
     note,
     stdin() {
       if (io.stdin.isTTY) {

@@ -15,6 +15,7 @@ import { save } from './commands/save.ts'
 import { tag } from './commands/tag.ts'
 import { tarsplit } from './commands/tarsplit/index.ts'
 import { tree } from './commands/tree.ts'
+import { unshare } from './commands/unshare.ts'
 import type { Io } from './context.ts'
 import { driverNames } from './store/drivers.ts'
 import { defaultRoot } from './store/root.ts'
@@ -25,7 +26,7 @@ import { version } from './version.ts'
 const VERBS: Readonly<Record<string, readonly Verb[]>> = {
   'Images:': [load, save, images, tag, rm],
   'Looking:': [inspect, history, layers, tree],
-  'The store:': [df, prune, check, info],
+  'The store:': [df, prune, check, info, unshare],
   'Plumbing:': [layer, tarsplit],
 }
 

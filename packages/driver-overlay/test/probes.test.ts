@@ -33,7 +33,7 @@ describe.skipIf(!canMount)('probes (need root)', () => {
     const said = execFileSync(file, args, { uid: 65534, gid: 65534, encoding: 'utf8' })
     expect(JSON.parse(said)).toEqual({
       code: 'ERR_NOT_SUPPORTED',
-      hint: 'Run as root, in a user namespace of your own, or use the vfs driver',
+      hint: 'Run it by varve unshare, in a user namespace; or as root; or use the vfs driver',
     })
   })
 

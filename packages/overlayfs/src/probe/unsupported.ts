@@ -29,7 +29,7 @@ export function requireSystem(sys: Sys): NonNullable<Sys['native']> {
     throw unsupported('the kernel has no openat2, or a filter forbids it', undefined, hint)
   }
   if (process.geteuid?.() !== 0) {
-    const hint = 'Run as root, in a user namespace of your own, or use the vfs driver'
+    const hint = 'Run it by varve unshare, in a user namespace; or as root; or use the vfs driver'
     throw unsupported('only root may mount', undefined, hint)
   }
   return sys.native
