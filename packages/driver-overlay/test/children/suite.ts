@@ -1,27 +1,37 @@
 /**
- * The suites of the test kit on drivers in a directory, as whoever runs it: `suite ROOT [METHOD]`;
- * prints one line for each case.
+ * Cases of the test kit on drivers in a directory, as whoever runs it: `suite ROOT METHOD WORD…`, those
+ * whose names have one of the words in them; the method is `any` or one of `MOUNT_METHODS`. Prints one
+ * line for each case.
  */
-import { mkdirSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { newCacheID } from '@varve/core'
-import { type MountMethod, overlay } from '@varve/driver-overlay'
+import { type Driver, newCacheID } from '@varve/core'
+import { MOUNT_METHODS, overlay } from '@varve/driver-overlay'
 import { metadataFs } from '@varve/metadata-fs'
 import { tarSplit } from '@varve/tarsplit'
 import { collectCases, driverSuite, storeSuite } from '@varve/testkit'
 
-const [root = '', mountMethod] = process.argv.slice(2) as [string, MountMethod?]
+const [root = '', method, ...words] = process.argv.slice(2)
+const mountMethod = MOUNT_METHODS.find((each) => each === method)
 const cases = collectCases()
-const method = mountMethod === undefined ? {} : { mountMethod }
-const open = (at: string) => overlay({ root: at, ...method })
+
+/** With what the first has found out about this kernel, which takes longer than most cases. */
+async function open(at: string): Promise<Driver> {
+  if (mountMethod) return overlay({ root: at, mountMethod })
+  const [known, here] = [join(root, 'known'), join(at, 'probes.json')]
+  mkdirSync(at, { recursive: true })
+  if (existsSync(known)) cpSync(known, here)
+  const driver = await overlay({ root: at })
+  if (!existsSync(known)) cpSync(here, known)
+  return driver
+}
 
 await driverSuite({ test: cases.test, factory: () => open(join(root, newCacheID())) })
 await storeSuite({
-  test: (name, run) => cases.test(`store: ${name}`, run),
+  test: cases.test,
   factory() {
     const at = join(root, newCacheID())
-    mkdirSync(at)
     return {
       parts: async () => ({
         driver: await open(join(at, 'overlay2')),
@@ -33,7 +43,9 @@ await storeSuite({
     }
   },
 })
-for (const { name, error } of await cases.run()) {
-  const why = error === undefined ? {} : { error: error instanceof Error ? error.stack : `${error}` }
-  process.stdout.write(`${JSON.stringify({ name, ...why })}\n`)
+for (const word of words) {
+  for (const { name, error } of await cases.run(word)) {
+    const why = error instanceof Error ? error.stack : error
+    process.stdout.write(`${JSON.stringify({ name, error: why })}\n`)
+  }
 }
