@@ -3,4 +3,5 @@
  *
  * @module
  */
+export { type Converted, type ConvertOptions, convert } from './store/convert.ts'
 export { type OpenedStore, type OpenOptions, open } from './store/open.ts'

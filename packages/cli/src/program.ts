@@ -1,6 +1,7 @@
 import tab from '@bomb.sh/tab/commander'
 import { Command, Option } from 'commander'
 import { check } from './commands/check.ts'
+import { convert } from './commands/convert.ts'
 import { df } from './commands/df.ts'
 import { history } from './commands/history.ts'
 import { images } from './commands/images.ts'
@@ -10,7 +11,8 @@ import { layer } from './commands/layer/index.ts'
 import { layers } from './commands/layers.ts'
 import { load } from './commands/load.ts'
 import { prune } from './commands/prune.ts'
-import { rm } from './commands/rm.ts'
+import { rm, rmi } from './commands/rm.ts'
+import { commit, create, diff, fork, mount, ps, reset, umount } from './commands/rw/index.ts'
 import { save } from './commands/save.ts'
 import { tag } from './commands/tag.ts'
 import { tarsplit } from './commands/tarsplit/index.ts'
@@ -24,9 +26,10 @@ import { version } from './version.ts'
 
 /** The verbs under their headings in `--help`. */
 const VERBS: Readonly<Record<string, readonly Verb[]>> = {
-  'Images:': [load, save, images, tag, rm],
+  'Images:': [load, save, images, tag, rmi],
+  'Read-write layers:': [create, mount, umount, diff, commit, ps, fork, reset, rm],
   'Looking:': [inspect, history, layers, tree],
-  'The store:': [df, prune, check, info, unshare],
+  'The store:': [df, prune, check, convert, info, unshare],
   'Plumbing:': [layer, tarsplit],
 }
 

@@ -65,6 +65,8 @@ export interface CreateRWOptions extends CallOptions {
   readonly storageOptions?: Readonly<Record<string, string>>
   /** Kept with the layer. */
   readonly annotations?: Annotations
+  /** A layer tar, uncompressed, that is applied on it before anybody else sees it. */
+  readonly changes?: ByteSource
   /**
    * Changes the file system before anybody else sees it (Docker puts `/etc/hosts`, `/dev/console`
    * and the like there). What it changes is no change of the read-write layer.

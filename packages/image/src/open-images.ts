@@ -9,6 +9,7 @@ import { recover } from './load/undo.ts'
 import { addImage } from './manage/add.ts'
 import { checkImages } from './manage/check.ts'
 import { commitImage } from './manage/commit.ts'
+import { copyFrom } from './manage/copy-from.ts'
 import { diskUsage } from './manage/disk-usage.ts'
 import { prune } from './manage/prune.ts'
 import { getImage, imageHistory, listImages } from './manage/query.ts'
@@ -64,6 +65,7 @@ export async function openImages(options: OpenImagesOptions): Promise<ImageStore
     remove: (ref, o) => removeImage(ctx, ref, o),
     commit: (layer, o) => commitImage(ctx, layer, o),
     add: (config, o) => addImage(ctx, config, o),
+    copyFrom: (o) => copyFrom(ctx, o),
     roots: async () => [...(await imageRoots({ root, driver }))],
     prune: (o) => prune(ctx, o),
     diskUsage: () => diskUsage(ctx),

@@ -191,7 +191,10 @@ export interface RemovedImages {
 
 /** How {@link ImageStore.commit} makes an image. */
 export interface CommitOptions extends CallOptions {
-  /** The image it stands on, by tag, digest or id; absent for a first layer. */
+  /**
+   * The image it stands on, by tag, digest or id; absent for a first layer, or if no image has the
+   * layers beneath: the new one has them then, with a configuration that says nothing else.
+   */
   readonly base?: string
   readonly tags?: readonly string[]
   readonly author?: string
@@ -218,6 +221,22 @@ export interface AddOptions extends CallOptions {
 export interface AddedImage extends Image {
   /** Whether the image was in the store before. */
   readonly existed: boolean
+}
+
+/** Which images {@link ImageStore.copyFrom} copies. */
+export interface CopyFromOptions extends CallOptions {
+  /** The other store's directory; the same for one that other drivers' layers are kept in. */
+  readonly root: string
+  readonly driver: string
+}
+
+/** What {@link ImageStore.copyFrom} did. */
+export interface CopiedImages {
+  readonly ids: readonly ImageID[]
+  /** Those that were here before. */
+  readonly existed: readonly ImageID[]
+  /** How many kept blobs were copied. */
+  readonly blobs: number
 }
 
 /** How {@link ImageStore.prune} chooses. */
@@ -355,6 +374,14 @@ export interface ImageStore extends AsyncDisposable {
    *   `ERR_INVALID_ARGUMENT` (tag)
    */
   add(config: Uint8Array, options?: AddOptions): Promise<AddedImage>
+
+  /**
+   * Takes every image of another store over, with its names, its manifest and kept blobs; their
+   * layers must be here already.
+   *
+   * @throws LayerError `ERR_LAYER_NOT_FOUND`, `ERR_CORRUPT_METADATA`
+   */
+  copyFrom(options: CopyFromOptions): Promise<CopiedImages>
 
   /** ChainIDs that images need, for `LayerStore.gc`. */
   roots(): Promise<readonly ChainID[]>

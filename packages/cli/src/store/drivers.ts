@@ -20,6 +20,14 @@ const DRIVERS: Readonly<Record<string, DriverKind>> = {
   },
 }
 
+/** What people call a driver → what Docker called it last. */
+const ALIASES: Readonly<Record<string, string>> = { overlay: 'overlay2' }
+
+/** The name under which a driver's layers are kept. */
+export function canonicalName(name: string): string {
+  return Object.hasOwn(ALIASES, name) ? (ALIASES[name] ?? name) : name
+}
+
 /** Names of the drivers that this command has. */
 export const driverNames: readonly string[] = Object.keys(DRIVERS)
 

@@ -3,7 +3,7 @@ import { cleanUp, LayerError, type LayerStore, openStore } from '@varve/core'
 import { type ImageStore, imageRoots, openImages } from '@varve/image'
 import { metadataFs } from '@varve/metadata-fs'
 import { tarSplit } from '@varve/tarsplit'
-import { DEFAULT_DRIVER, driverKind } from './drivers.ts'
+import { canonicalName, DEFAULT_DRIVER, driverKind } from './drivers.ts'
 import { besideImages, readOnlyImages, readOnlyStore } from './read-only.ts'
 import { createRoot, inspectRoot, type Root } from './root.ts'
 
@@ -55,7 +55,8 @@ export async function open(options: OpenOptions): Promise<OpenedStore> {
   const root = resolve(options.root)
   const found = await inspectRoot(root)
   refuseWrongKind(root, found, options)
-  const driverName = chooseDriver(root, found, options.driver)
+  const wanted = options.driver === undefined ? undefined : canonicalName(options.driver)
+  const driverName = chooseDriver(root, found, wanted)
   const kind = driverKind(driverName)
   if (found.kind === 'new') await createRoot(root)
 

@@ -68,6 +68,7 @@ export function readOnlyImages(images: ImageStore): ImageStore {
     untag: async () => refuse('remove a tag'),
     remove: async () => refuse('remove an image'),
     commit: async () => refuse('make an image'),
+    copyFrom: async () => refuse('take images over'),
     add: async () => refuse('make an image'),
     async prune(options) {
       if (!options?.dryRun) refuse('prune')

@@ -70,6 +70,11 @@ async function make(
       ...(options.storageOptions ? { storageOptions: options.storageOptions } : {}),
       ...(copyOf ? { copyOf: copyOf.mountID } : {}),
     })
+    if (options.changes) {
+      await using _applied = await driver.applyDiff(mountID, beneath, options.changes, {
+        ...callOptions(options),
+      })
+    }
     await makeChainSafe(ctx, parent?.record.chainID)
     await driver.sync(ids)
     await tx.stageMount(record)

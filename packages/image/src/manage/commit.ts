@@ -20,9 +20,11 @@ export async function commitImage(
   const tags = (options.tags ?? []).map(toPlainTag)
   await using work = await files.work()
   // Held until the image needs it, so that nobody removes it meanwhile.
-  await using _held = await store.get(layer.chainID)
+  await using held = await store.get(layer.chainID)
   const base = options.base === undefined ? undefined : await readBase(ctx, options.base)
-  const expected = chainIDOf(base && chainOf(base.config), layer.diffID)
+  const chain = await held.chain()
+  const beneath = base?.config ?? bareConfig(chain.slice(1).reverse())
+  const expected = chainIDOf(chainOf(beneath), layer.diffID)
   if (expected !== layer.chainID) {
     throw new LayerError(
       'ERR_INVALID_ARGUMENT',
@@ -30,7 +32,7 @@ export async function commitImage(
       { data: { expected, actual: layer.chainID } },
     )
   }
-  const config = configOnTop(base?.config, layer, options)
+  const config = configOnTop(beneath, layer, options)
   const configBytes = jsonBytes(config)
   const id = digestOf(configBytes) as ImageID
   await publishImages(ctx, work, {
@@ -50,11 +52,7 @@ async function readBase({ files }: ImageContext, ref: string): Promise<StoredCon
 }
 
 /** The base's configuration with one layer and one step of history more. */
-function configOnTop(
-  base: ImageConfig | undefined,
-  layer: LayerRecord,
-  options: CommitOptions,
-): ImageConfig {
+function configOnTop(base: ImageConfig, layer: LayerRecord, options: CommitOptions): ImageConfig {
   const created = (options.created ?? defaultTime()).toISOString()
   const { author, message, createdBy } = options
   const step: HistoryEntry = {
@@ -63,20 +61,12 @@ function configOnTop(
     ...(author === undefined ? {} : { author }),
     ...(message === undefined ? {} : { comment: message }),
   }
-  const platform = options.platform ? parsePlatform(options.platform) : hostPlatform()
   // `container` and `container_config` tell of the build of the base, not of this image.
-  const {
-    container: _c,
-    container_config: _cc,
-    ...inherited
-  } = base ?? {
-    ...platform,
-    rootfs: { type: 'layers', diff_ids: [] },
-  }
+  const { container: _c, container_config: _cc, ...inherited } = base
   const config = { ...inherited.config, ...options.config }
   const all: ImageConfig = {
     ...inherited,
-    ...(options.platform ? platform : {}),
+    ...(options.platform ? parsePlatform(options.platform) : {}),
     created,
     ...(author === undefined ? {} : { author }),
     ...(Object.keys(config).length > 0 ? { config } : {}),
@@ -86,6 +76,16 @@ function configOnTop(
   // In the order of Go's encoder, so that equal images have equal digests.
   const sorted = Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1))
   return Object.fromEntries(sorted) as unknown as ImageConfig
+}
+
+/** What can be said of layers that no image is known of, base first. */
+function bareConfig(layers: readonly LayerRecord[]): ImageConfig {
+  return {
+    ...hostPlatform(),
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffID }) => diffID) },
+    // Docker wants a step for each layer.
+    history: layers.map(({ diffID }) => ({ created_by: `layer ${diffID}` })),
+  }
 }
 
 /** Now, or what the environment says for builds that can be repeated (reproducible-builds.org). */
