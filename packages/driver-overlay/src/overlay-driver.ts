@@ -13,6 +13,7 @@ import {
   type DriverCreateOptions,
   type DriverCreateReadWriteOptions,
   type FileGetter,
+  type KeptMount,
   LayerError,
   type Mount,
   type MountOptions,
@@ -24,7 +25,7 @@ import { applyDiff } from './apply/apply-diff.ts'
 import { differences } from './diff/differences.ts'
 import { isThere, layersIn } from './home.ts'
 import { cleanUpHome } from './layers/cleanup.ts'
-import { mountLayer, viewBeneath, viewLayer } from './layers/layer-mounts.ts'
+import { mountLayer, unmountLayer, viewBeneath, viewLayer } from './layers/layer-mounts.ts'
 import { makeLayer } from './layers/make-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
 import { layoutOf } from './layers/stacks.ts'
@@ -104,6 +105,23 @@ export class OverlayDriver implements Driver {
     } catch (error) {
       throw wrapError(error, `Cannot mount layer ${id}`, { id })
     }
+  }
+
+  async unmount(
+    id: CacheID,
+    options: CallOptions & { readonly readOnly?: boolean; readonly all?: boolean } = {},
+  ): Promise<number> {
+    await this.#find(id)
+    try {
+      return await unmountLayer(this.#parts, id, options)
+    } catch (error) {
+      throw wrapError(error, `Cannot unmount layer ${id}`, { id })
+    }
+  }
+
+  async kept(id: CacheID): Promise<readonly KeptMount[]> {
+    await this.#find(id)
+    return this.#parts.mounts.allKept(id)
   }
 
   async applyDiff(

@@ -2,7 +2,7 @@ import { mkdtempSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import { type CacheID, type Driver, LayerError, type Mount } from '@varve/core'
+import { type CacheID, type Driver, LayerError, type Mount, type MountOptions } from '@varve/core'
 import type { View } from '@varve/overlayfs'
 import { type NativeCalls, UMOUNT } from '@varve/sys'
 import { isThere } from './home.ts'
@@ -40,7 +40,9 @@ export function readOnlyDriver(driver: OverlayDriver, parts: Parts, place: View)
       hint: 'Copy the image into a store of your own: varve save, then varve load',
     })
   }
-  const mount = async (id: CacheID): Promise<Mount> => {
+  const mount = async (id: CacheID, { keep }: MountOptions = {}): Promise<Mount> => {
+    // It would be written down beside the layer.
+    if (keep) return refuse()
     if (!(await isThere(layer(id)))) {
       throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
     }

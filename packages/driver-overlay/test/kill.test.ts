@@ -56,6 +56,8 @@ const CALLS = {
   create: ['mkdirat', 'openat', 'fsync', 'rename', 'symlink', 'write'],
   remove: ['rename', 'unlink', 'unlinkat', 'rmdir'],
   exit: ['mkdir', 'fsmount', 'move_mount', 'umount2', 'rmdir'],
+  keep: ['move_mount', 'rename'],
+  unmount: ['unlink', 'umount2'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 /** Calls that are also made to start the process; enough to get beyond that. */
@@ -69,12 +71,17 @@ describe.skipIf(!hasStrace)('after kill -9 before any call (needs root and strac
         const step = syscall === 'openat' ? 7 : 1
         for (let at = 1; at <= (MOST[syscall] ?? 30); at += step) {
           await using here = await bed()
+          if (what === 'unmount') expect(run([here.root, 'keep', here.top])).toBe(0)
           const id = what === 'create' ? newCacheID() : here.top
           const args = [here.root, what, id, ...(what === 'create' ? [here.base] : [])]
           const ended = run(args, { syscall, at })
           if (ended !== 137 && ended !== -1) break
           killed++
           await using driver = await overlay({ root: here.root })
+          // Either it is kept, or not there.
+          const kept = (await driver.kept?.(here.top)) ?? []
+          expect(mountsIn(here.root)).toEqual(kept.map(({ path }) => path))
+          if (kept.length > 0) expect(await driver.unmount?.(here.top)).toBe(0)
           expect(mountsIn(here.root)).toEqual([])
           // The store knows of what it had begun, and removes it; of the rest cleanup finds all.
           if (what !== 'exit') await driver.remove(id)

@@ -3,16 +3,21 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { type CacheID, LayerError, newCacheID } from '@varve/core'
-import { MOUNT_METHODS, overlay } from '@varve/driver-overlay'
+import {
+  MOUNT_METHODS,
+  type MountMethod,
+  type OverlayOptions,
+  overlay,
+} from '@varve/driver-overlay'
 import { tarOf } from '@varve/testkit'
 import { describe, expect, test } from 'vitest'
 import { canMount, mountsIn, place } from './place.ts'
 import { answer, kill, run, start } from './runtime.ts'
 
 /** A driver with a read-write layer on a base. */
-async function bed() {
+async function bed(options: Partial<OverlayOptions> = {}) {
   const dir = place()
-  const driver = await overlay({ root: dir.path })
+  const driver = await overlay({ root: dir.path, ...options })
   const [base, top] = [newCacheID(), newCacheID()]
   await driver.create(base)
   await using _applied = await driver.applyDiff(base, undefined, [
@@ -63,9 +68,10 @@ describe.skipIf(!canMount)('mounts (need root)', () => {
     expect(process.cwd()).toBe(before)
   })
 
+  const ways = MOUNT_METHODS.flatMap((method) => [true, false].map((first) => [method, first]))
   test('a writable and a read-only mount of one layer show the same, in any order', async () => {
-    for (const first of [true, false]) {
-      await using at = await bed()
+    for (const [mountMethod, first] of ways as [MountMethod, boolean][]) {
+      await using at = await bed({ mountMethod })
       await using one = await at.driver.mount(at.top, { readOnly: first })
       await using two = await at.driver.mount(at.top, { readOnly: !first })
       const [readOnly, writable] = first ? [one, two] : [two, one]
@@ -150,6 +156,53 @@ describe.skipIf(!canMount)('mounts (need root)', () => {
       expect(mountsIn(at.root)).toEqual([])
     })
   }
+
+  test('a kept mount outlives processes and the sweep at the next open, until it is unmounted', async () => {
+    await using at = await bed()
+    const merged = join(at.root, at.top, 'merged')
+    expect([run([at.root, 'keep', at.top]), run([at.root, 'keep', at.top])]).toEqual([0, 0])
+    expect(mountsIn(at.root)).toEqual([merged])
+    await using driver = await overlay({ root: at.root })
+    expect(await driver.kept?.(at.top)).toEqual([{ path: merged, readOnly: false, count: 2 }])
+    {
+      await using mount = await driver.mount(at.top)
+      fs.writeFileSync(join(mount.path, 'mine'), 'mine')
+    }
+    expect(await driver.cleanup()).toEqual([])
+    expect(await driver.unmount?.(at.top)).toBe(1)
+    expect(mountsIn(at.root)).toEqual([merged])
+    expect(run([at.root, 'unmount', at.top])).toBe(0)
+    expect(mountsIn(at.root)).toEqual([])
+    expect(fs.readdirSync(join(at.root, at.top, 'diff'))).toEqual(['mine'])
+    expect(fs.readdirSync(join(at.root, at.top)).filter((name) => /kept/.test(name))).toEqual([])
+  })
+
+  test('a kept mount of before a restart, or that somebody else unmounted, is none', async () => {
+    await using at = await bed()
+    const [path, file] = ['merged', 'merged.kept'].map((name) => join(at.root, at.top, name))
+    const keep = async () => (await at.driver.mount(at.top, { keep: true }))[Symbol.asyncDispose]()
+    const gone = async () => {
+      expect(await at.driver.kept?.(at.top)).toEqual([])
+      const unmounted = at.driver.unmount?.(at.top)
+      await expect(unmounted).rejects.toSatisfy((e) => LayerError.is(e, 'ERR_MOUNT_NOT_FOUND'))
+    }
+    await keep()
+    execFileSync('umount', [path as string])
+    await gone()
+    {
+      await using _mount = await at.driver.mount(at.top)
+      await gone()
+    }
+    expect(mountsIn(at.root)).toEqual([])
+    await keep()
+    const text = fs.readFileSync(file as string, 'utf8')
+    for (const damaged of [text.replace(/^[^ ]+/, 'another-boot'), '', `${text}x`]) {
+      fs.writeFileSync(file as string, damaged)
+      await gone()
+    }
+    await at.driver.remove(at.top)
+    expect(mountsIn(at.root)).toEqual([])
+  })
 
   test('what a killed process left mounted is found at the next open, or used', async () => {
     await using at = await bed()

@@ -12,13 +12,15 @@ import type { Sys } from '@varve/sys'
  * <root>/            0710, or 0700 for an ordinary user
  *   dir/             the same
  *     <id>/          a layer: its whole file system
- *   aside/<random>/  0700, what belongs to no layer, or is being deleted; see aside.ts
+ *   aside/<random>/  0700, what belongs to no layer, or is being deleted
+ *   kept/            0700, how often mounts of layers are kept; see LayerMounts
  * ```
  */
 export interface Home {
   readonly root: string
   readonly layers: string
   readonly aside: string
+  readonly kept: string
   /** Where a layer is. */
   layer(id: CacheID): string
 }
@@ -35,6 +37,7 @@ export function homeAt(root: string): Home {
     root,
     layers: join(root, 'dir'),
     aside: join(root, 'aside'),
+    kept: join(root, 'kept'),
     layer: (id) => join(root, 'dir', id),
   }
 }

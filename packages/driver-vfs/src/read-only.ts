@@ -22,7 +22,9 @@ export function readOnlyDriver(driver: VfsDriver, root: string): Driver {
     applyDiff: refuse,
     exists: (id) => driver.exists(id),
     list: () => driver.list(),
-    mount: (id, options) => driver.mount(id, { ...options, readOnly: true }),
+    // What is kept is written down.
+    mount: (id, options) =>
+      options?.keep ? refuse() : driver.mount(id, { ...options, readOnly: true }),
     diff: (id, parent, options) => driver.diff(id, parent, options),
     changes: (id, parent, options) => driver.changes(id, parent, options),
     diffSize: (id, parent, options) => driver.diffSize(id, parent, options),

@@ -24,6 +24,7 @@ import {
   type DriverCreateReadWriteOptions,
   type DriverVerifyOptions,
   type FileGetter,
+  type KeptMount,
   LayerError,
   type Mount,
   type MountOptions,
@@ -33,6 +34,7 @@ import {
 import type { Sys } from '@varve/sys'
 import { type Aside, openAside, refuseMounted, sweepAside, type Trees } from '@varve/trees'
 import { type Home, isThere, layersIn } from './home.ts'
+import { LayerMounts } from './layer-mounts.ts'
 import { fileSystemOf, probeReflink } from './probe.ts'
 
 /** Docker sets no limit; neither is there one in the layout. As in its other drivers. */
@@ -44,6 +46,7 @@ export class VfsDriver implements Driver {
   readonly #home: Home
   readonly #sys: Sys
   readonly #trees: Trees
+  readonly #mounts: LayerMounts
   readonly #isForeign: boolean
   readonly #asides = new Set<Aside>()
 
@@ -59,6 +62,7 @@ export class VfsDriver implements Driver {
     this.#home = home
     this.#sys = sys
     this.#trees = trees
+    this.#mounts = new LayerMounts(home, sys)
     this.capabilities = {
       reproducesExactDiffs: false,
       maxDepth: MAX_DEPTH,
@@ -116,7 +120,11 @@ export class VfsDriver implements Driver {
       await refuseMounted(path)
       await using aside = await this.#openAside()
       const removed = join(aside.path, id)
-      await rename(path, removed)
+      {
+        await using _lock = await this.#mounts.lock()
+        await this.#mounts.refuseKept(id, `Cannot remove layer ${id}`)
+        await rename(path, removed)
+      }
       await this.#trees.remove(removed, options)
     } catch (error) {
       throw wrapError(error, `Cannot remove layer ${id}`, { id })
@@ -132,8 +140,35 @@ export class VfsDriver implements Driver {
   }
 
   async mount(id: CacheID, options: MountOptions = {}): Promise<Mount> {
+    const { readOnly = false } = options
     const path = await this.#find(id)
-    return { path, readOnly: options.readOnly ?? false, async [Symbol.asyncDispose]() {} }
+    if (options.keep) await this.#keep(id, readOnly)
+    const used = this.#mounts.use(id)
+    return {
+      path,
+      readOnly,
+      async [Symbol.asyncDispose]() {
+        used[Symbol.dispose]()
+      },
+    }
+  }
+
+  async unmount(
+    id: CacheID,
+    options: CallOptions & { readonly readOnly?: boolean; readonly all?: boolean } = {},
+  ): Promise<number> {
+    await this.#find(id)
+    const { readOnly = false, all = false } = options
+    try {
+      return await this.#mounts.unkeep(id, readOnly, all)
+    } catch (error) {
+      throw wrapError(error, `Cannot unmount layer ${id}`, { id })
+    }
+  }
+
+  async kept(id: CacheID): Promise<readonly KeptMount[]> {
+    await this.#find(id)
+    return this.#mounts.kept(id)
   }
 
   async applyDiff(
@@ -267,6 +302,17 @@ export class VfsDriver implements Driver {
       [Symbol.asyncDispose]: async () => {
         if (this.#asides.delete(aside)) await aside[Symbol.asyncDispose]()
       },
+    }
+  }
+
+  async #keep(id: CacheID, readOnly: boolean): Promise<void> {
+    try {
+      await using _lock = await this.#mounts.lock()
+      // It may have been removed since.
+      await this.#find(id)
+      await this.#mounts.keep(id, readOnly)
+    } catch (error) {
+      throw wrapError(error, `Cannot keep a mount of layer ${id}`, { id })
     }
   }
 

@@ -5,6 +5,7 @@
  * @module
  */
 export { type Aside, openAside, type RemoveTree, sweepAside } from './aside.ts'
+export { readKept, writeKept } from './kept-count.ts'
 export { mountPointsIn } from './mount-points.ts'
 export { createPace, type Pace } from './pace.ts'
 export { writeSynced } from './synced-file.ts'

@@ -3,11 +3,11 @@ import { finishRemovals } from './remove-layer.ts'
 import { restoreLinks, sweepLinks } from './short-names.ts'
 
 /** Unmounts what killed processes left mounted; returns one text for each. */
-export async function sweepMounts({ home, sys, mounts }: Parts): Promise<string[]> {
+export async function sweepMounts({ mounts }: Parts): Promise<string[]> {
   const done: string[] = []
   for (const [id, place] of await mounts.mounted()) {
     // Whoever has it is at work there, so it is not stale.
-    using lock = sys.tryLockFile(`${home.layer(id)}/lock`, 'exclusive')
+    using lock = await mounts.tryLock(id)
     if (lock && mounts.sweep(id, place) === 'swept') done.push(`stale mount of layer ${id}`)
   }
   return done

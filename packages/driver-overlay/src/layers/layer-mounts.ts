@@ -1,25 +1,29 @@
 import { join } from 'node:path'
-import type { CacheID, Mount, MountOptions } from '@varve/core'
-import { PLACES, type Place, type View } from '@varve/overlayfs'
+import { type CacheID, type Driver, LayerError, type Mount, type MountOptions } from '@varve/core'
+import { type MountPoints, PLACES, type Place, type View } from '@varve/overlayfs'
 import { AT, O } from '@varve/sys'
 import type { Parts } from '../parts.ts'
 import { isCommitted } from './make-layer.ts'
 import { type Layout, layoutOf } from './stacks.ts'
 
-/** Mounts a layer for whoever asked; a writable base layer is simply its own directory. */
+/**
+ * Mounts a layer for whoever asked; a writable base layer is simply its own directory, unless the
+ * mount is kept.
+ */
 export async function mountLayer(parts: Parts, id: CacheID, options: MountOptions): Promise<Mount> {
   const { home, mounts } = parts
   using _lock = await mounts.lock(id, options.signal)
   const layout = await layoutOf(home, id)
   const committed = await isCommitted(home, id)
   const readOnly = options.readOnly === true || committed
-  if (!readOnly && !layout.writable) {
+  if (!readOnly && !layout.writable && !options.keep) {
     return { path: layout.diff, readOnly, async [Symbol.asyncDispose]() {} }
   }
   const place: Place = readOnly ? 'view' : 'merged'
   const path = mounts.use(id, place, (target) =>
     mountOn(parts, id, layout, target, { ...options, readOnly, committed }),
   )
+  if (options.keep) keep(mounts, id, place)
   let used = true
   return {
     path,
@@ -31,6 +35,40 @@ export async function mountLayer(parts: Parts, id: CacheID, options: MountOption
       using _lock = await mounts.lock(id)
       mounts.leave(id, place)
     },
+  }
+}
+
+/**
+ * Ends one kept mount of a layer, or all of its kind; says how many are left.
+ *
+ * @throws LayerError `ERR_MOUNT_NOT_FOUND`
+ */
+export async function unmountLayer(
+  { home, mounts }: Parts,
+  id: CacheID,
+  options: UnmountOptions,
+): Promise<number> {
+  using _lock = await mounts.lock(id, options.signal)
+  // One that was asked for writable is not, once another layer stands on this one.
+  const readOnly =
+    options.readOnly || (mounts.kept(id, 'merged') === 0 && (await isCommitted(home, id)))
+  const left = mounts.unkeep(id, readOnly ? 'view' : 'merged', options.all === true)
+  if (left !== undefined) return left
+  const kind = options.readOnly ? 'read-only mount' : 'mount'
+  throw new LayerError('ERR_MOUNT_NOT_FOUND', `Cannot unmount layer ${id}: no ${kind} is kept`, {
+    data: { id, readOnly: options.readOnly === true },
+  })
+}
+
+type UnmountOptions = NonNullable<Parameters<NonNullable<Driver['unmount']>>[1]>
+
+/** What could not be kept is left again. */
+function keep(mounts: MountPoints, id: CacheID, place: Place): void {
+  try {
+    mounts.keep(id, place)
+  } catch (error) {
+    mounts.leave(id, place)
+    throw error
   }
 }
 

@@ -24,8 +24,8 @@ export async function removeLayer(
   {
     using _lock = await mounts.lock(id, options.signal)
     for (const place of PLACES) {
-      if (mounts.sweep(id, place) !== 'used') continue
-      throw inUse(id, join(home.layer(id), place))
+      const found = mounts.sweep(id, place)
+      if (found === 'used' || found === 'kept') throw inUse(id, join(home.layer(id), place), found)
     }
     await refuseMounted(home.layer(id))
     await mkdir(home.removing, { recursive: true, mode: 0o700 })
@@ -54,8 +54,9 @@ async function finishRemoval(
   await trees.remove(path, options)
 }
 
-function inUse(id: CacheID, path: string): LayerError {
-  return new LayerError('ERR_MOUNT_IN_USE', `Cannot remove layer ${id}: ${path} is in use`, {
+function inUse(id: CacheID, path: string, how: 'used' | 'kept'): LayerError {
+  const why = how === 'kept' ? 'kept mounted' : 'in use'
+  return new LayerError('ERR_MOUNT_IN_USE', `Cannot remove layer ${id}: ${path} is ${why}`, {
     data: { id, path },
     hint: 'Unmount it, then remove the layer again',
   })

@@ -22,6 +22,12 @@ if (call === 'mount' || call === 'exit' || call === 'throw') {
     await driver[Symbol.asyncDispose]()
     process.exit(0)
   })
+} else if (call === 'keep') {
+  const mount = await driver.mount(id, { keep: true })
+  say(mount.path)
+  process.exit(0)
+} else if (call === 'unmount') {
+  say(String(await driver.unmount?.(id)))
 } else if (call === 'many') {
   for (let i = 0; i < 60; i++) {
     await using mount = await driver.mount(id)

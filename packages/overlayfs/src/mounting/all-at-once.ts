@@ -35,8 +35,8 @@ export function allAtOnce(
         options.push(`upperdir=${short(stack.upper.diff)}`, `workdir=${short(stack.upper.work)}`)
       }
       if (label !== undefined) options.push(`context="${label}"`)
-      const flags = readOnly ? MS.RDONLY : 0
-      native.mount(bytes('overlay'), bytes(target), 'overlay', flags, options.join(','))
+      native.mount(bytes('overlay'), bytes(target), 'overlay', 0, options.join(','))
+      if (readOnly) forbidWriting(native, target)
     } finally {
       native.close(fd)
       rmSync(links, { recursive: true })
@@ -55,5 +55,15 @@ export function allAtOnce(
         },
       }
     },
+  }
+}
+
+/** This mount only: told at once, it would be all mounts of the file system, for ever. */
+function forbidWriting(native: NativeCalls, target: string): void {
+  try {
+    native.mount(bytes('none'), bytes(target), '', MS.REMOUNT | MS.BIND | MS.RDONLY)
+  } catch (error) {
+    native.umount2(bytes(target), UMOUNT.DETACH | UMOUNT.NOFOLLOW)
+    throw error
   }
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { type CacheID, LayerError } from '@varve/core'
+import { type CacheID, type KeptMount, LayerError } from '@varve/core'
 import {
   AT,
   type FileLock,
@@ -14,7 +14,7 @@ import {
   type SysError,
   UMOUNT,
 } from '@varve/sys'
-import { mountPointsIn } from '@varve/trees'
+import { mountPointsIn, readKept, writeKept } from '@varve/trees'
 
 /** Where in its directory a layer is mounted: writable, as Docker does, or read-only. */
 export const PLACES = ['merged', 'view'] as const
@@ -43,6 +43,10 @@ interface Held {
  * that a killed process has left the mount behind. A second lock, `lock`, is held while any of this
  * changes.
  *
+ * A mount that shall outlive processes is kept by a number in a file, `*.kept`. It is written after
+ * the mount was made and taken back before it is unmounted, so a process killed in between leaves
+ * what nobody keeps, which is swept as any other.
+ *
  * All processes must be in one mount namespace.
  */
 export class MountPoints {
@@ -51,6 +55,8 @@ export class MountPoints {
   readonly #native: NativeCalls
   readonly #held = new Map<string, Held>()
   readonly #onExit = (): void => this.#leaveAll()
+  /** Known since the first lock was taken. */
+  #boot: string | undefined
 
   constructor(home: MountHome, sys: Sys, native: NativeCalls) {
     this.#home = home
@@ -60,6 +66,7 @@ export class MountPoints {
 
   /** Alone with a layer: nobody mounts, unmounts or removes it meanwhile. */
   async lock(id: CacheID, signal?: AbortSignal): Promise<FileLock> {
+    await this.#learnBoot()
     try {
       const path = join(this.#home.layer(id), 'lock')
       return await this.#sys.lockFile(path, { mode: 'exclusive', ...(signal ? { signal } : {}) })
@@ -77,6 +84,12 @@ export class MountPoints {
     }
   }
 
+  /** The same, but undefined at once if somebody is at work on the layer. */
+  async tryLock(id: CacheID): Promise<FileLock | undefined> {
+    await this.#learnBoot()
+    return this.#sys.tryLockFile(join(this.#home.layer(id), 'lock'), 'exclusive')
+  }
+
   /** One more user of a mount, which is made if it is not there; the layer must be locked. */
   use(id: CacheID, place: Place, mountOn: MountOn): string {
     const key = `${id}/${place}`
@@ -91,6 +104,8 @@ export class MountPoints {
     try {
       // One that a killed process left, or another one uses, is as good as a new one.
       if (!this.isMounted(id, place)) {
+        // Of one that was unmounted behind our back.
+        this.#writeKept(id, place, 0)
         makeDirectory(path)
         mountOn(path)
       }
@@ -117,15 +132,53 @@ export class MountPoints {
     this.sweep(id, place)
   }
 
+  /** Keeps a mount that this process uses, once more. The layer must be locked. */
+  keep(id: CacheID, place: Place): void {
+    this.#writeKept(id, place, this.kept(id, place) + 1)
+  }
+
   /**
-   * Unmounts what nobody uses. The layer must be locked.
+   * Keeps a mount once less, or no more at all; if that was the last, and nobody uses it, it is
+   * unmounted. The layer must be locked.
    *
-   * @returns `used` if somebody does
+   * @returns how often it is still kept; undefined if it was not
    */
-  sweep(id: CacheID, place: Place): 'none' | 'swept' | 'used' {
+  unkeep(id: CacheID, place: Place, all: boolean): number | undefined {
+    const kept = this.kept(id, place)
+    if (kept === 0) return undefined
+    const left = all ? 0 : kept - 1
+    this.#writeKept(id, place, left)
+    if (left === 0) this.sweep(id, place)
+    return left
+  }
+
+  /** How often a mount is kept; 0 if it is not there, whoever unmounted it. */
+  kept(id: CacheID, place: Place): number {
+    const count = readKept(this.#keptFile(id, place), this.#boot ?? '')
+    return count > 0 && this.isMounted(id, place) ? count : 0
+  }
+
+  /** Every mount of a layer that is kept. */
+  async allKept(id: CacheID): Promise<KeptMount[]> {
+    await this.#learnBoot()
+    return PLACES.map((place) => ({
+      path: join(this.#home.layer(id), place),
+      readOnly: place === 'view',
+      count: this.kept(id, place),
+    })).filter(({ count }) => count > 0)
+  }
+
+  /**
+   * Unmounts what nobody uses and nobody keeps. The layer must be locked.
+   *
+   * @returns `used` or `kept` if somebody does
+   */
+  sweep(id: CacheID, place: Place): 'none' | 'swept' | 'used' | 'kept' {
     const path = join(this.#home.layer(id), place)
     using alone = this.#sys.tryLockFile(`${path}.lock`, 'exclusive')
     if (!alone) return 'used'
+    if (this.kept(id, place) > 0) return 'kept'
+    this.#writeKept(id, place, 0)
     let swept = false
     // Once for each time that something was mounted over it.
     while (this.isMounted(id, place)) {
@@ -194,6 +247,18 @@ export class MountPoints {
       this.#drop(key, held)
       this.sweep(id, place)
     }
+  }
+
+  #keptFile(id: CacheID, place: Place): string {
+    return join(this.#home.layer(id), `${place}.kept`)
+  }
+
+  #writeKept(id: CacheID, place: Place, count: number): void {
+    writeKept(this.#keptFile(id, place), this.#boot ?? '', count)
+  }
+
+  async #learnBoot(): Promise<void> {
+    this.#boot ??= (await this.#sys.bootId()) ?? 'unknown'
   }
 
   #drop(key: string, held: Held): void {

@@ -193,6 +193,23 @@ export const DRIVER_FAULTS: Readonly<Record<string, BreakDriver>> = {
       return { ...mount, [Symbol.asyncDispose]: end }
     },
   }),
+  'forgets that a mount is kept': (driver) => ({
+    mount: (id, { keep: _, ...options } = {}) => driver.mount(id, options),
+  }),
+  'keeps a mount once however often it is asked': (driver) => ({
+    mount: async (id, { keep, ...options } = {}) => {
+      const known = (await driver.kept?.(id)) ?? []
+      return await driver.mount(id, { ...options, keep: keep === true && known.length === 0 })
+    },
+  }),
+  'removes a layer whose mount is kept': (driver) => ({
+    remove: async (id) => {
+      for (const { readOnly } of (await driver.kept?.(id).catch(() => [])) ?? []) {
+        await driver.unmount?.(id, { readOnly, all: true })
+      }
+      await driver.remove(id)
+    },
+  }),
   'ignores storage options': (driver) => ({
     createReadWrite: (id, { storageOptions: _, ...options } = {}) =>
       driver.createReadWrite(id, options),

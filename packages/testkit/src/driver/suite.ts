@@ -2,6 +2,7 @@ import type { Driver } from '@varve/core'
 import type { TestFunction } from '../runner.ts'
 import type { DriverCase } from './case.ts'
 import { differences } from './differences.ts'
+import { kept } from './kept.ts'
 import { type AlterLayer, Kit, type Surroundings } from './kit.ts'
 import { life } from './life.ts'
 import { metadataKept } from './metadata-kept.ts'
@@ -28,6 +29,7 @@ export interface DriverSuiteOptions {
 const CASES: readonly DriverCase[] = [
   ...life,
   ...mounts,
+  ...kept,
   ...differences,
   ...metadataKept,
   ...payloads,
@@ -59,7 +61,7 @@ export async function driverSuite({
   const change = alter ?? (capabilities.mount === 'directory' ? alterInPlace : undefined)
   const around: Surroundings = { isRoot, ...(change ? { alter: change } : {}) }
   for (const { name, when, run } of CASES) {
-    if (when && !when(capabilities, around)) continue
+    if (when && !when(capabilities, around, first)) continue
     test(`driver: ${name}`, async () => {
       await using driver = await factory()
       await run(new Kit(driver, around))

@@ -11,6 +11,7 @@ import {
   type DriverCreateOptions,
   type DriverCreateReadWriteOptions,
   type FileGetter,
+  type KeptMount,
   LayerError,
   type Mount,
   type MountOptions,
@@ -38,6 +39,8 @@ interface MemoryLayer {
   /** Where it is written out while it is mounted. */
   shown?: Promise<TreeDirectory>
   mounts: number
+  /** How often a mount is kept: writable, read-only. */
+  readonly kept: [number, number]
 }
 
 /** The layers that several {@link memoryDriver} instances share, as processes share a disk. */
@@ -123,6 +126,9 @@ class Memory implements MemoryDriver {
 
   async remove(id: CacheID): Promise<void> {
     const layer = this.#layers.get(id)
+    if (layer?.kept.some((count) => count > 0)) {
+      throw new LayerError('ERR_MOUNT_IN_USE', `Cannot remove layer ${id}: it is kept mounted`)
+    }
     this.#layers.delete(id)
     await (await layer?.shown)?.remove()
   }
@@ -144,15 +150,38 @@ class Memory implements MemoryDriver {
       path: shown.path,
       readOnly: options.readOnly ?? false,
       [Symbol.asyncDispose]: async () => {
-        if (!this.#open.delete(mount)) return
-        if (--layer.mounts > 0 || !this.#layers.has(id)) return
-        await this.#takeBack(layer)
-        delete layer.shown
-        await shown.remove()
+        if (this.#open.delete(mount)) await this.#leave(id, layer)
       },
     }
     this.#open.add(mount)
+    if (options.keep) {
+      layer.mounts++
+      layer.kept[options.readOnly ? 1 : 0]++
+    }
     return mount
+  }
+
+  async unmount(
+    id: CacheID,
+    options: { readonly readOnly?: boolean; readonly all?: boolean } = {},
+  ): Promise<number> {
+    const layer = this.#get(id)
+    const kind = options.readOnly ? 1 : 0
+    const count = layer.kept[kind]
+    if (count === 0) {
+      throw new LayerError('ERR_MOUNT_NOT_FOUND', `Cannot unmount layer ${id}: it is not kept`)
+    }
+    layer.kept[kind] = options.all ? 0 : count - 1
+    for (let i = layer.kept[kind]; i < count; i++) await this.#leave(id, layer)
+    return layer.kept[kind]
+  }
+
+  async kept(id: CacheID): Promise<readonly KeptMount[]> {
+    const layer = this.#get(id)
+    const path = (await layer.shown)?.path ?? ''
+    return layer.kept
+      .map((count, kind) => ({ path, readOnly: kind === 1, count }))
+      .filter(({ count }) => count > 0)
   }
 
   async applyDiff(
@@ -246,7 +275,7 @@ class Memory implements MemoryDriver {
     }
     const above = parent === undefined ? undefined : this.#layers.get(parent)
     if (above) await this.#takeBack(above)
-    this.#layers.set(id, { root: this.#base(parent), parent, readWrite, mounts: 0 })
+    this.#layers.set(id, { root: this.#base(parent), parent, readWrite, mounts: 0, kept: [0, 0] })
   }
 
   /** A copy of what a layer on `parent` begins with. */
@@ -258,6 +287,15 @@ class Memory implements MemoryDriver {
     const layer = this.#layers.get(id)
     if (layer) return layer
     throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
+  }
+
+  /** The last user takes what is shown away. */
+  async #leave(id: CacheID, layer: MemoryLayer): Promise<void> {
+    if (--layer.mounts > 0 || !this.#layers.has(id)) return
+    const shown = await layer.shown
+    await this.#takeBack(layer)
+    delete layer.shown
+    await shown?.remove()
   }
 
   async #takeBack(layer: MemoryLayer): Promise<void> {
