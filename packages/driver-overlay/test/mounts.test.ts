@@ -157,6 +157,18 @@ describe.skipIf(!canMount)('mounts (need root)', () => {
     })
   }
 
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
+    test(`nothing stays mounted when a process is ended by ${signal}`, async () => {
+      await using at = await bed()
+      const child = start('work', at.root, 'mount', at.top)
+      const ended = once(child, 'exit')
+      expect(await answer(child)).toBe(join(at.root, at.top, 'merged'))
+      child.kill(signal)
+      expect(await ended).toEqual([null, signal])
+      expect(mountsIn(at.root)).toEqual([])
+    })
+  }
+
   test('a kept mount outlives processes and the sweep at the next open, until it is unmounted', async () => {
     await using at = await bed()
     const merged = join(at.root, at.top, 'merged')

@@ -1,6 +1,5 @@
 import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
-import process from 'node:process'
 import { type CacheID, type KeptMount, LayerError } from '@varve/core'
 import {
   AT,
@@ -15,6 +14,7 @@ import {
   UMOUNT,
 } from '@varve/sys'
 import { mountPointsIn, readKept, writeKept } from '@varve/trees'
+import { whenProcessEnds } from './process-end.ts'
 
 /** Where in its directory a layer is mounted: writable, as Docker does, or read-only. */
 export const PLACES = ['merged', 'view'] as const
@@ -54,7 +54,7 @@ export class MountPoints {
   readonly #sys: Sys
   readonly #native: NativeCalls
   readonly #held = new Map<string, Held>()
-  readonly #onExit = (): void => this.#leaveAll()
+  #processEnd: Disposable | undefined
   /** Known since the first lock was taken. */
   #boot: string | undefined
 
@@ -113,7 +113,7 @@ export class MountPoints {
       users[Symbol.dispose]()
       throw error
     }
-    if (this.#held.size === 0) process.on('exit', this.#onExit)
+    this.#processEnd ??= whenProcessEnds(() => this.#leaveAll())
     this.#held.set(key, { path, users, count: 1 })
     return path
   }
@@ -264,7 +264,9 @@ export class MountPoints {
   #drop(key: string, held: Held): void {
     this.#held.delete(key)
     held.users[Symbol.dispose]()
-    if (this.#held.size === 0) process.off('exit', this.#onExit)
+    if (this.#held.size > 0) return
+    this.#processEnd?.[Symbol.dispose]()
+    this.#processEnd = undefined
   }
 
   /** The process ends, and there is no time to wait for anybody. */
