@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   erofs: ['core', 'tar'],
   'driver-erofs': ['core', 'archive', 'erofs', 'overlayfs', 'sys', 'trees'],
   'driver-windows': ['core', 'archive', 'sys', 'tar', 'trees'],
-  graph: ['core', 'archive', 'tarsplit', 'sys'],
+  graph: ['core', 'archive', 'image', 'tar', 'tarsplit', 'sys'],
   testkit: ['core', 'tar'],
   image: ['core', 'archive', 'sys'],
   cli: [
@@ -36,7 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Packages whose `src` runs in a browser, so that no `node:` module may be imported. */
-const BROWSER = new Set(['tar', 'tarsplit'])
+const BROWSER = new Set(['tar', 'tarsplit', 'erofs'])
 /** `core` reaches the system only through its contracts. */
 const CORE_MAY_USE = new Set(['node:crypto', 'node:stream', 'node:diagnostics_channel'])
 
