@@ -153,8 +153,9 @@ export interface Driver extends AsyncDisposable {
   /**
    * Ends one kept mount of a layer; the last one unmounts, if no process uses it otherwise.
    *
-   * @param options `readOnly` for a kept read-only mount; `all` for all of them at once
-   * @returns how many are left
+   * @param options `readOnly` for the read-only mount instead of the writable one; `all` to end it
+   *   however often it was kept
+   * @returns how often it is still kept
    * @throws LayerError `ERR_LAYER_NOT_FOUND`; `ERR_MOUNT_NOT_FOUND` if none is kept
    */
   unmount?(
@@ -164,10 +165,10 @@ export interface Driver extends AsyncDisposable {
   /** A layer's mounts that are kept: a writable one, a read-only one, both or none. */
   kept?(id: CacheID): Promise<readonly KeptMount[]>
   /**
-   * Throws a read-write layer's changes away, all or (also if killed) none of them. It is not
-   * mounted.
+   * Throws a read-write layer's changes away, all or (also if killed) none of them. It must not be
+   * mounted, and nothing may stand on it.
    *
-   * @throws LayerError `ERR_MOUNT_IN_USE`, `ERR_LAYER_NOT_FOUND`
+   * @throws LayerError `ERR_MOUNT_IN_USE`, `ERR_LAYER_IN_USE`, `ERR_LAYER_NOT_FOUND`
    */
   reset?(id: CacheID, parent: CacheID | undefined, options?: CallOptions): Promise<void>
   /**

@@ -25,9 +25,11 @@ import { applyDiff } from './apply/apply-diff.ts'
 import { differences } from './diff/differences.ts'
 import { isThere, layersIn } from './home.ts'
 import { cleanUpHome } from './layers/cleanup.ts'
+import { copyUpper } from './layers/copy-layer.ts'
 import { mountLayer, unmountLayer, viewBeneath, viewLayer } from './layers/layer-mounts.ts'
 import { makeLayer } from './layers/make-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
+import { resetLayer } from './layers/reset-layer.ts'
 import { layoutOf } from './layers/stacks.ts'
 import type { Parts } from './parts.ts'
 import { statusOf } from './status.ts'
@@ -77,7 +79,16 @@ export class OverlayDriver implements Driver {
         { data: { id, option }, hint: 'The overlay driver has no storage options; leave them out' },
       )
     }
+    const { copyOf } = options
+    if (copyOf !== undefined) await this.#find(copyOf)
     await this.create(id, options)
+    if (copyOf === undefined) return
+    try {
+      await copyUpper(this.#parts, copyOf, id, options)
+    } catch (error) {
+      const wrapped = wrapError(error, `Cannot copy layer ${copyOf}`, { id, copyOf })
+      throw await cleanUp(wrapped, () => this.remove(id))
+    }
   }
 
   async remove(id: CacheID, options: CallOptions = {}): Promise<void> {
@@ -122,6 +133,16 @@ export class OverlayDriver implements Driver {
   async kept(id: CacheID): Promise<readonly KeptMount[]> {
     await this.#find(id)
     return this.#parts.mounts.allKept(id)
+  }
+
+  async reset(id: CacheID, parent: CacheID | undefined, options: CallOptions = {}): Promise<void> {
+    await this.#find(id)
+    if (parent !== undefined) await this.#find(parent)
+    try {
+      await resetLayer(this.#parts, id, parent, options)
+    } catch (error) {
+      throw wrapError(error, `Cannot reset layer ${id}`, { id })
+    }
   }
 
   async applyDiff(

@@ -64,6 +64,7 @@ export function readOnlyDriver(driver: OverlayDriver, parts: Parts, place: View)
     createReadWrite: refuse,
     remove: refuse,
     applyDiff: refuse,
+    reset: refuse,
     exists: (id) => driver.exists(id),
     list: () => driver.list(),
     mount,

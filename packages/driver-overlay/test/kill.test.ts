@@ -24,6 +24,8 @@ test.runIf(process.env.CI)('kills are tested where they must be', () => {
   expect(hasStrace).toBe(true)
 })
 
+const FILES = 20
+
 /** A base layer, and a layer on it with many files. */
 async function bed() {
   const dir = place()
@@ -32,7 +34,7 @@ async function bed() {
   const [base, top] = [newCacheID(), newCacheID()]
   await driver.create(base)
   await driver.createReadWrite(top, { parent: base })
-  const files = Array.from({ length: 20 }, (_, i) => ({ name: `d/${i}`, data: 'x' }))
+  const files = Array.from({ length: FILES }, (_, i) => ({ name: `d/${i}`, data: 'x' }))
   await using _applied = await driver.applyDiff(top, base, [tarOf(files)])
   return { root, base, top, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() }
 }
@@ -63,6 +65,29 @@ const CALLS = {
 /** Calls that are also made to start the process; enough to get beyond that. */
 const MOST: Readonly<Record<string, number>> = { openat: 60, write: 20 }
 
+describe.skipIf(!hasStrace)('a reset (needs root and strace)', () => {
+  for (const syscall of ['mkdirat', 'renameat2', 'unlinkat'] as const) {
+    test(`killed at each ${syscall} has thrown all changes away or none`, async () => {
+      const found = new Set<number>()
+      for (let at = 1; at <= 30; at += syscall === 'unlinkat' ? 7 : 1) {
+        await using here = await bed()
+        const ended = run([here.root, 'reset', here.top, here.base], { syscall, at })
+        if (ended !== 137 && ended !== -1) break
+        await using driver = await overlay({ root: here.root })
+        const files = (await Array.fromAsync(driver.changes(here.top, here.base))).length
+        found.add(files)
+        const half = fs.existsSync(join(here.root, here.top, 'diff.other'))
+        const said = 'files that 1 interrupted resets had thrown away'
+        expect(await driver.cleanup()).toEqual(half ? [said] : [])
+        expect(fs.readdirSync(join(here.root, here.top)).join()).not.toContain('other')
+        await driver.reset?.(here.top, here.base)
+        expect(await Array.fromAsync(driver.changes(here.top, here.base))).toEqual([])
+      }
+      expect([...found]).toEqual([syscall === 'unlinkat' ? 0 : FILES + 1])
+    })
+  }
+})
+
 describe.skipIf(!hasStrace)('after kill -9 before any call (needs root and strace)', () => {
   for (const [what, calls] of Object.entries(CALLS)) {
     for (const syscall of calls) {
@@ -90,7 +115,7 @@ describe.skipIf(!hasStrace)('after kill -9 before any call (needs root and strac
           expect(leftIn(here.root, ...layers)).toEqual([])
           if (what !== 'exit') continue
           await using mount = await driver.mount(here.top)
-          expect(fs.readdirSync(join(mount.path, 'd')).length).toBe(20)
+          expect(fs.readdirSync(join(mount.path, 'd')).length).toBe(FILES)
         }
         expect(killed).toBeGreaterThan(0)
       })

@@ -165,7 +165,7 @@ describe.skipIf(!canMount)('on disk (needs root)', () => {
     ]
     for (const [damage, what] of damages) {
       await using at = await bed()
-      const base = await at.layer([{ name: 'gone' }, { name: 'd/x' }, { name: 'f' }])
+      const base = await at.layer([{ name: 'gone' }, { name: 'd/x' }, { name: 'f', data: 'below' }])
       const top = newCacheID()
       await at.driver.create(top, { parent: base })
       await using _applied = await at.driver.applyDiff(top, base, [tar])
@@ -198,6 +198,28 @@ describe.skipIf(!canMount)('on disk (needs root)', () => {
     expect(Buffer.from(kept).toString()).toBe('first')
     expect(fs.readdirSync(at.at(top, 'diff'))).toEqual(['f'])
     expect(mountsIn(at.root)).toEqual([])
+  })
+
+  test('a copy has the whiteouts and marks of its original, but not what is about its mount', async () => {
+    await using at = await bed()
+    const base = await at.layer([{ name: 'gone' }, { name: 'd/x' }])
+    const [top, copy] = [newCacheID(), newCacheID()]
+    await at.driver.createReadWrite(top, { parent: base })
+    {
+      await using mount = await at.driver.mount(top)
+      fs.rmSync(join(mount.path, 'gone'))
+      fs.rmSync(join(mount.path, 'd'), { recursive: true })
+      fs.mkdirSync(join(mount.path, 'd'))
+    }
+    // As kernels since 6.6 tell one mount from another.
+    const named = ['-n', 'trusted.overlay.uuid', '-v', '0x00', at.at(top, 'diff')]
+    execFileSync('setfattr', named)
+    await at.driver.createReadWrite(copy, { parent: base, copyOf: top })
+    const diff = (name: string) => at.at(copy, 'diff', name)
+    expect(isWhiteout(diff('gone'))).toBe(true)
+    expect(xattr(diff('d'), 'trusted.overlay.opaque')).toBe('y')
+    expect(xattr(diff('.'), 'trusted.overlay.uuid')).toBe(undefined)
+    expect(at.text(copy, 'link')).not.toBe(at.text(top, 'link'))
   })
 
   test('lost short names are found again', async () => {

@@ -82,12 +82,7 @@ export class LayerMounts {
    * @throws LayerError `ERR_MOUNT_IN_USE`
    */
   async refuseKept(id: CacheID, attempt: string): Promise<void> {
-    if ((await this.kept(id)).length > 0) {
-      throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: it is kept mounted`, {
-        data: { id, path: this.#home.layer(id) },
-        hint: 'Unmount it, then try again',
-      })
-    }
+    if ((await this.kept(id)).length > 0) throw inUse(id, this.#home.layer(id), attempt)
     for (const readOnly of KINDS) writeKept(this.#file(id, readOnly), '', 0)
   }
 
@@ -109,4 +104,12 @@ export class LayerMounts {
   async #boot(): Promise<string> {
     return (await this.#sys.bootId()) ?? 'unknown'
   }
+}
+
+/** @param attempt as `Cannot remove layer …` */
+export function inUse(id: CacheID, path: string, attempt: string): LayerError {
+  return new LayerError('ERR_MOUNT_IN_USE', `${attempt}: it is mounted`, {
+    data: { id, path },
+    hint: 'Unmount it, then try again',
+  })
 }

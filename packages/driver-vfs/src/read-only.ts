@@ -20,6 +20,7 @@ export function readOnlyDriver(driver: VfsDriver, root: string): Driver {
     createReadWrite: refuse,
     remove: refuse,
     applyDiff: refuse,
+    reset: refuse,
     exists: (id) => driver.exists(id),
     list: () => driver.list(),
     // What is kept is written down.

@@ -34,7 +34,7 @@ import {
 import type { Sys } from '@varve/sys'
 import { type Aside, openAside, refuseMounted, sweepAside, type Trees } from '@varve/trees'
 import { type Home, isThere, layersIn } from './home.ts'
-import { LayerMounts } from './layer-mounts.ts'
+import { inUse, LayerMounts } from './layer-mounts.ts'
 import { fileSystemOf, probeReflink } from './probe.ts'
 
 /** Docker sets no limit; neither is there one in the layout. As in its other drivers. */
@@ -73,10 +73,19 @@ export class VfsDriver implements Driver {
   }
 
   async create(id: CacheID, options: DriverCreateOptions = {}): Promise<void> {
-    const { parent } = options
+    await this.#make(id, options.parent, options.parent, options)
+  }
+
+  /** @param from what it begins as a copy of */
+  async #make(
+    id: CacheID,
+    parent: CacheID | undefined,
+    from: CacheID | undefined,
+    options: CallOptions,
+  ): Promise<void> {
     const path = this.#home.layer(asCacheID(id))
     const attempt = `Cannot create layer ${id}`
-    if (parent !== undefined) await this.#find(parent)
+    for (const needed of [parent, from]) if (needed !== undefined) await this.#find(needed)
     try {
       await mkdir(path, 0o755)
     } catch (error) {
@@ -87,8 +96,7 @@ export class VfsDriver implements Driver {
       })
     }
     try {
-      if (parent === undefined) await chmod(path, 0o755)
-      else await this.#trees.copy(this.#home.layer(parent), path, options)
+      await this.#fill(path, from, options)
     } catch (error) {
       throw await cleanUp(wrapError(error, attempt, { id, parent }), () => this.remove(id))
     }
@@ -106,7 +114,32 @@ export class VfsDriver implements Driver {
         },
       )
     }
-    await this.create(id, options)
+    await this.#make(id, options.parent, options.copyOf ?? options.parent, options)
+  }
+
+  async #fill(path: string, from: CacheID | undefined, options: CallOptions): Promise<void> {
+    if (from === undefined) await chmod(path, 0o755)
+    else await this.#trees.copy(this.#home.layer(from), path, options)
+  }
+
+  /** Killed before the exchange it leaves the layer as it was, and after it as new. */
+  async reset(id: CacheID, parent: CacheID | undefined, options: CallOptions = {}): Promise<void> {
+    const path = await this.#find(id)
+    if (parent !== undefined) await this.#find(parent)
+    const attempt = `Cannot reset layer ${id}`
+    try {
+      await using aside = await this.#openAside()
+      const fresh = join(aside.path, id)
+      await mkdir(fresh, 0o755)
+      await this.#fill(fresh, parent, options)
+      await using _lock = await this.#mounts.lock()
+      await this.#mounts.refuseKept(id, attempt)
+      if (this.#mounts.isUsed(id)) throw inUse(id, path, attempt)
+      await refuseMounted(path)
+      this.#trees.exchange(path, fresh)
+    } catch (error) {
+      throw wrapError(error, attempt, { id })
+    }
   }
 
   /**

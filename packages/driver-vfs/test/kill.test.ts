@@ -67,6 +67,28 @@ describe.skipIf(process.platform === 'win32')('after kill -9', () => {
     expect(leftIn(at.dir.path, at.base)).toEqual([])
   })
 
+  test('a half-done reset has thrown away nothing or all, and cleanup removes the rest', async () => {
+    await using at = await bed()
+    const top = newCacheID()
+    await at.driver.createReadWrite(top, { parent: at.base })
+    fs.writeFileSync(at.path('dir', top, 'mine'), 'mine')
+    const child = start('work', at.dir.path, 'reset', top, at.base)
+    await words(child)
+    const aside = () => {
+      const [name] = fs.existsSync(at.path('aside')) ? fs.readdirSync(at.path('aside')) : []
+      return name !== undefined && fs.existsSync(at.path('aside', name, 'files', top, 'd0'))
+    }
+    await until(aside)
+    await kill(child)
+    // A quick disk may have been done before the kill; then all is as new.
+    expect([31, 30]).toContain(fs.readdirSync(at.path('dir', top)).length)
+    await at.driver.cleanup()
+    await at.driver.reset?.(top, at.base)
+    expect(fs.existsSync(at.path('dir', top, 'mine'))).toBe(false)
+    expect(fs.readdirSync(at.path('dir', top)).length).toBe(30)
+    expect(fs.readdirSync(at.path('aside'))).toEqual([])
+  })
+
   test('files set aside by a living process stay, those of a dead one go', async () => {
     await using at = await bed()
     const id = newCacheID()

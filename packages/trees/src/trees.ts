@@ -1,7 +1,7 @@
 import { realpath, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CallOptions, LayerError } from '@varve/core'
-import type { Sys } from '@varve/sys'
+import { AT, RENAME, type Sys } from '@varve/sys'
 import { mountPointsIn } from './mount-points.ts'
 import { createPace } from './pace.ts'
 import { copyTreePortably } from './portable/copy-tree.ts'
@@ -19,9 +19,17 @@ export interface Trees {
    * @throws LayerError `ERR_MOUNT_IN_USE` if something is mounted in it
    */
   remove(path: string, options?: CallOptions): Promise<void>
+  /**
+   * Lets two trees of one file system take each other's place, in one step.
+   *
+   * @throws LayerError `ERR_NOT_SUPPORTED` where the system cannot
+   */
+  exchange(one: string, other: string): void
   /** Puts some of the trees in a directory, and the directory's own entries, on stable storage. */
   sync(parent: string, names: readonly string[]): Promise<void>
 }
+
+const bytes = (text: string) => new TextEncoder().encode(text)
 
 /** @param keepOwner whether files may be given to other users */
 export function openTrees(sys: Sys, keepOwner: boolean): Trees {
@@ -46,6 +54,19 @@ export function openTrees(sys: Sys, keepOwner: boolean): Trees {
         // Mounted just now, or where the table of mounts does not show it.
         if (code === 'EXDEV' || code === 'EBUSY') throw mountedIn(path, [], error)
         throw error
+      }
+    },
+    exchange(one, other) {
+      const attempt = `Cannot exchange ${one} and ${other}`
+      if (!native) throw new LayerError('ERR_NOT_SUPPORTED', `${attempt}: there is no FFI`)
+      const [a, b] = [bytes(one), bytes(other)]
+      try {
+        native.renameat2(AT.FDCWD, a, AT.FDCWD, b, RENAME.EXCHANGE)
+      } catch (error) {
+        // Some file systems (NFS, old FUSE) know no flags.
+        if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
+        const message = `${attempt}: the file system cannot do that in one step`
+        throw new LayerError('ERR_NOT_SUPPORTED', message, { cause: error })
       }
     },
     async sync(parent, names) {

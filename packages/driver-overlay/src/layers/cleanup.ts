@@ -1,5 +1,6 @@
 import type { Parts } from '../parts.ts'
 import { finishRemovals } from './remove-layer.ts'
+import { finishResets } from './reset-layer.ts'
 import { restoreLinks, sweepLinks } from './short-names.ts'
 
 /** Unmounts what killed processes left mounted; returns one text for each. */
@@ -18,6 +19,8 @@ export async function cleanUpHome(parts: Parts): Promise<string[]> {
   const { home, scratch, trees } = parts
   const done = await sweepMounts(parts)
   for (const id of await finishRemovals(home, trees)) done.push(`half-removed layer ${id}`)
+  const resets = await finishResets(parts)
+  if (resets > 0) done.push(`files that ${resets} interrupted resets had thrown away`)
   await restoreLinks(home)
   const links = await sweepLinks(home)
   if (links > 0) done.push(`${links} entries of l/ that lead nowhere`)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { CacheID } from '@varve/core'
-import { copyMetadata, ITSELF, type Marks } from '@varve/overlayfs'
+import { copyMetadata, ITSELF, type Marks, type Spot } from '@varve/overlayfs'
 import { AT, type NativeCalls, O } from '@varve/sys'
 import { writeSynced } from '@varve/trees'
 import { type Home, isThere, PRIVATE } from '../home.ts'
@@ -23,9 +23,7 @@ export async function makeLayer(
   makeDirectory(native, AT.FDCWD, home.layer(id), PRIVATE)
   const fd = native.openat(AT.FDCWD, bytes(home.layer(id)), O.RDONLY | O.DIRECTORY)
   try {
-    makeDirectory(native, fd, 'diff', 0o755)
-    // The topmost layer's root is the root of all.
-    if (parent !== undefined) copyRoot(native, marks, home.diff(parent), fd)
+    makeRoot(native, marks, fd, 'diff', parent === undefined ? undefined : home.diff(parent))
     if (parent !== undefined) makeDirectory(native, fd, 'work', 0o700)
   } finally {
     native.close(fd)
@@ -45,6 +43,23 @@ export async function makeLayer(
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
+/**
+ * Makes a directory for what a layer has of its own.
+ *
+ * @param layer descriptor of the layer's directory
+ * @param below the same directory of the parent: the topmost layer's root is the root of all
+ */
+export function makeRoot(
+  native: NativeCalls,
+  marks: Marks,
+  layer: number,
+  name: string,
+  below: string | undefined,
+): void {
+  makeDirectory(native, layer, name, 0o755)
+  if (below !== undefined) copyRoot(native, marks, below, [layer, bytes(name)])
+}
+
 /** Whether another layer stands on this one, or did; from then on it is only mounted read-only. */
 export function isCommitted(home: Home, id: CacheID): Promise<boolean> {
   return isThere(join(home.layer(id), 'committed'))
@@ -56,11 +71,11 @@ function makeDirectory(native: NativeCalls, dirfd: number, name: string, mode: n
   native.fchmodat(dirfd, bytes(name), mode)
 }
 
-function copyRoot(native: NativeCalls, marks: Marks, from: string, layer: number): void {
+function copyRoot(native: NativeCalls, marks: Marks, from: string, to: Spot): void {
   const source = native.openat(AT.FDCWD, bytes(from), O.RDONLY | O.DIRECTORY)
   try {
     const rename = (name: string) => (marks.isMark(name) ? undefined : name)
-    copyMetadata(native, [source, ITSELF], [layer, bytes('diff')], native.fstat(source), rename)
+    copyMetadata(native, [source, ITSELF], to, native.fstat(source), rename)
   } finally {
     native.close(source)
   }

@@ -23,10 +23,7 @@ export async function removeLayer(
   if (!(await isThere(home.layer(id)))) return
   {
     using _lock = await mounts.lock(id, options.signal)
-    for (const place of PLACES) {
-      const found = mounts.sweep(id, place)
-      if (found === 'used' || found === 'kept') throw inUse(id, join(home.layer(id), place), found)
-    }
+    requireUnused(home, mounts, id, `Cannot remove layer ${id}`)
     await refuseMounted(home.layer(id))
     await mkdir(home.removing, { recursive: true, mode: 0o700 })
     await rename(home.layer(id), home.removed(id))
@@ -54,10 +51,20 @@ async function finishRemoval(
   await trees.remove(path, options)
 }
 
-function inUse(id: CacheID, path: string, how: 'used' | 'kept'): LayerError {
-  const why = how === 'kept' ? 'kept mounted' : 'in use'
-  return new LayerError('ERR_MOUNT_IN_USE', `Cannot remove layer ${id}: ${path} is ${why}`, {
-    data: { id, path },
-    hint: 'Unmount it, then remove the layer again',
-  })
+/**
+ * Unmounts what is stale, and refuses if anything else is mounted. The layer must be locked.
+ *
+ * @throws LayerError `ERR_MOUNT_IN_USE`
+ */
+export function requireUnused(home: Home, mounts: MountPoints, id: CacheID, attempt: string): void {
+  for (const place of PLACES) {
+    const found = mounts.sweep(id, place)
+    if (found !== 'used' && found !== 'kept') continue
+    const path = join(home.layer(id), place)
+    const why = found === 'kept' ? 'kept mounted' : 'in use'
+    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: ${path} is ${why}`, {
+      data: { id, path },
+      hint: 'Unmount it, then try again',
+    })
+  }
 }

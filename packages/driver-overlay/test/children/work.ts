@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { asCacheID, type Mount } from '@varve/core'
+import { asCacheID, type Mount, newCacheID } from '@varve/core'
 import { overlay } from '@varve/driver-overlay'
 
 const [root = '', call = '', first = '', second] = process.argv.slice(2)
@@ -26,6 +26,12 @@ if (call === 'mount' || call === 'exit' || call === 'throw') {
   const mount = await driver.mount(id, { keep: true })
   say(mount.path)
   process.exit(0)
+} else if (call === 'reset') {
+  await driver.reset?.(id, parent.parent)
+  say('done')
+} else if (call === 'copy') {
+  await driver.createReadWrite(newCacheID(), { ...parent, copyOf: id })
+  say('done')
 } else if (call === 'unmount') {
   say(String(await driver.unmount?.(id)))
 } else if (call === 'many') {

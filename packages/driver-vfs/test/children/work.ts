@@ -12,6 +12,8 @@ if (call === 'create') {
   await driver.create(id, second === undefined ? {} : { parent: asCacheID(second) })
 } else if (call === 'remove') {
   await driver.remove(id)
+} else if (call === 'reset') {
+  await driver.reset?.(id, second === undefined ? undefined : asCacheID(second))
 } else if (call === 'displace') {
   const twice = tarOf([
     { name: 'a', data: 'first' },

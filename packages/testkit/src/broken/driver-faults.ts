@@ -210,6 +210,29 @@ export const DRIVER_FAULTS: Readonly<Record<string, BreakDriver>> = {
       await driver.remove(id)
     },
   }),
+  'makes an empty layer instead of a copy': (driver) => ({
+    createReadWrite: (id, { copyOf: _, ...options } = {}) => driver.createReadWrite(id, options),
+  }),
+  'brings back in a copy what its original deleted': (driver) => ({
+    createReadWrite: async (id, { copyOf, ...options } = {}) => {
+      await driver.createReadWrite(id, options)
+      if (copyOf === undefined) return
+      const tar = editStream(driver.diff(copyOf, options.parent), (entry, item) =>
+        baseName(item).startsWith('.wh.') ? undefined : entry,
+      )
+      await using _applied = await driver.applyDiff(id, options.parent, tar as ByteSource)
+    },
+  }),
+  'resets nothing': () => ({ reset: async () => {} }),
+  'resets what is mounted': (driver) => ({
+    reset: async (id, parent) => {
+      try {
+        await driver.reset?.(id, parent)
+      } catch (error) {
+        if (!LayerError.is(error, 'ERR_MOUNT_IN_USE')) throw error
+      }
+    },
+  }),
   'ignores storage options': (driver) => ({
     createReadWrite: (id, { storageOptions: _, ...options } = {}) =>
       driver.createReadWrite(id, options),

@@ -1,6 +1,7 @@
 import type { Driver } from '@varve/core'
 import type { TestFunction } from '../runner.ts'
 import type { DriverCase } from './case.ts'
+import { copies } from './copies.ts'
 import { differences } from './differences.ts'
 import { kept } from './kept.ts'
 import { type AlterLayer, Kit, type Surroundings } from './kit.ts'
@@ -30,6 +31,7 @@ const CASES: readonly DriverCase[] = [
   ...life,
   ...mounts,
   ...kept,
+  ...copies,
   ...differences,
   ...metadataKept,
   ...payloads,

@@ -121,7 +121,19 @@ class Memory implements MemoryDriver {
     for (const option of Object.keys(options.storageOptions ?? {})) {
       throw new LayerError('ERR_NOT_SUPPORTED', `Cannot create a layer: no option "${option}" here`)
     }
-    await this.#make(id, options.parent, true)
+    const { parent, copyOf } = options
+    const copied = copyOf === undefined ? undefined : this.#get(copyOf)
+    if (copied) await this.#takeBack(copied)
+    await this.#make(id, parent, true)
+    if (copied) this.#get(id).root = copyTree(copied.root)
+  }
+
+  async reset(id: CacheID, parent: CacheID | undefined): Promise<void> {
+    const layer = this.#get(id)
+    if (layer.mounts > 0) {
+      throw new LayerError('ERR_MOUNT_IN_USE', `Cannot reset layer ${id}: it is mounted`)
+    }
+    layer.root = this.#base(parent)
   }
 
   async remove(id: CacheID): Promise<void> {
