@@ -14,6 +14,7 @@
  *
  * @module
  */
+import type { DeviceCalls } from './device-calls.ts'
 import type { MountCalls } from './mount-calls.ts'
 
 /** An operating-system error, shaped as those of `node:fs`. */
@@ -65,7 +66,7 @@ export interface DirEntry {
 export type CopyMethod = 'reflink' | 'copy_file_range' | 'read-write'
 
 /** See the module's text. */
-export interface NativeCalls extends MountCalls {
+export interface NativeCalls extends MountCalls, DeviceCalls {
   /** Whether `openat2` exists (Linux 5.6) and no seccomp filter forbids it. */
   readonly hasOpenat2: boolean
 

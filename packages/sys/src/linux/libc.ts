@@ -41,6 +41,8 @@ export interface Libc {
   ftruncate(fd: number, size: number): number
   lseek(fd: number, offset: number, whence: number): number
   ioctl(fd: number, request: number, argument: number): number
+  /** The same with a structure as its argument. */
+  ioctlBuffer(fd: number, request: number, argument: Uint8Array): number
   copyFileRange(a: number, aAt: BigInt64Array, b: number, bAt: BigInt64Array, n: number): number
   fsync(fd: number): number
   fdatasync(fd: number): number
@@ -177,6 +179,7 @@ export function loadLibc(): Libc {
     ftruncate: bind('ftruncate', ['int', 'int64_t']),
     lseek: bind('lseek', ['int', 'int64_t', 'int']),
     ioctl: bind('ioctl', ['int', 'ulong', 'int']),
+    ioctlBuffer: bind('ioctl', ['int', 'ulong', P]),
     copyFileRange: (a, aAt, b, bAt, n) => copyFileRange(a, aAt, b, bAt, n, 0),
     fsync,
     fdatasync: bind('fdatasync', ['int']),

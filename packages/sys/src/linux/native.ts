@@ -1,6 +1,7 @@
 import type { NativeCalls } from '../native-calls.ts'
 import { contentCalls } from './content.ts'
 import { createContext } from './context.ts'
+import { deviceCalls } from './devices.ts'
 import type { Libc } from './libc.ts'
 import { metadataCalls } from './metadata.ts'
 import { mountCalls } from './mounting.ts'
@@ -18,5 +19,6 @@ export function createNativeCalls(libc: Libc): NativeCalls {
     ...contentCalls(context),
     ...safetyCalls(context),
     ...mountCalls(context),
+    ...deviceCalls(context),
   }
 }
