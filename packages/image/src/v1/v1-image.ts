@@ -39,7 +39,7 @@ const V1_ID = /^[a-f0-9]{64}$/
 
 const text = v.optional(v.string())
 const object = v.nullish(v.record(v.string(), v.unknown()))
-const schema = v.looseObject({
+const members = v.looseObject({
   id: text,
   parent: text,
   parent_id: text,
@@ -55,6 +55,9 @@ const schema = v.looseObject({
   os: text,
   Size: v.optional(v.number()),
 })
+const isNoList = (value: unknown): boolean => !Array.isArray(value)
+// Valibot takes a list for an object.
+const schema = v.pipe(v.unknown(), v.check(isNoList, 'expected an object'), members)
 
 /**
  * Whether a text is the id of a v1 image: 64 lower-case hex digits.
