@@ -147,9 +147,11 @@ async function mount(
   } catch (error) {
     throw await cleanUp(error, () => own[Symbol.asyncDispose]())
   }
-  if (!keep) return used(made, own)
-  await own[Symbol.asyncDispose]()
-  return made
+  const mounted = used(made, own)
+  if (!keep) return mounted
+  // It is kept from here on, whatever this process does.
+  await mounted[Symbol.asyncDispose]()
+  return { path: made.path, readOnly: made.readOnly, async [Symbol.asyncDispose]() {} }
 }
 
 function notKept(driver: string, attempt: string): LayerError {
