@@ -96,6 +96,25 @@ const createRW = (n: number) =>
     model.mounts.set(name, parent)
   })
 
+const fork = (n: number) =>
+  step(`fork(${n})`, async (model, real) => {
+    const name = `rw-${n % 3}`
+    const from = pick(real.mounts, n)
+    if (from === undefined) return
+    const made = from.fork(name)
+    if (model.mounts.has(name)) {
+      await expect(made).rejects.toMatchObject({ code: 'ERR_MOUNT_NAME_CONFLICT' })
+      return
+    }
+    real.mounts.push(await made)
+    model.mounts.set(name, model.mounts.get(from.name))
+  })
+
+const reset = (n: number) =>
+  step(`reset(${n})`, async (_model, real) => {
+    await pick(real.mounts, n)?.reset()
+  })
+
 const getRW = (n: number) =>
   step(`getRW(${n})`, async (model, real) => {
     const name = `rw-${n % 3}`
@@ -147,6 +166,8 @@ export function histories(tars: readonly Uint8Array[], maxCommands: number) {
       n.map(release),
       n.map(dispose),
       n.map(createRW),
+      n.map(fork),
+      n.map(reset),
       n.map(getRW),
       n.map(releaseRW),
       n.map(gc),

@@ -30,7 +30,7 @@ async function setup(): Promise<{ model: StoreModel; real: Real }> {
   return { model: new StoreModel(), real }
 }
 
-test('any history of register, get, release, createRW, gc, close and crash is as the model says', async () => {
+test('any history of register, get, release, createRW, fork, reset, gc, close and crash is as the model says', async () => {
   await fc.assert(
     fc.asyncProperty(histories(TARS, 60), (commands) => fc.asyncModelRun(setup, commands)),
     { numRuns: RUNS },

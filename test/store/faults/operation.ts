@@ -38,6 +38,21 @@ export const OPERATIONS: Readonly<Record<string, (store: LayerStore) => Promise<
     await rw.commit()
     return acknowledge
   },
+  async fork(store) {
+    const rw = await store.getRW('old')
+    await rw.fork('copy')
+    return acknowledge
+  },
+  async reset(store) {
+    const rw = await store.getRW('old')
+    await rw.reset()
+    return acknowledge
+  },
+  async keep(store) {
+    const rw = await store.getRW('old')
+    await rw.mount({ keep: true })
+    return acknowledge
+  },
   async gc(store) {
     await store.gc({ keep: [] })
     return acknowledge

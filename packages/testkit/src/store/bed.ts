@@ -12,6 +12,7 @@ import {
   type OpenStoreOptions,
   openStore,
   type RegisterOptions,
+  type RWLayer,
 } from '@varve/core'
 import { intercept } from '../broken/replace.ts'
 import { allOf } from '../expect.ts'
@@ -38,6 +39,8 @@ export interface StoreCase {
   readonly needs?: 'crash' | 'damage' | 'alter' | 'shared'
   /** Leave it out for drivers that keep the tar itself. */
   readonly needsCodec?: boolean
+  /** Leave it out for drivers without this call. */
+  readonly needsCall?: 'reset' | 'unmount'
   readonly run: (kit: StoreKit) => Promise<void>
 }
 
@@ -122,6 +125,17 @@ export async function add(
 /** All bytes of a stream. */
 export async function bytes(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   return await collect(stream as AsyncIterable<Uint8Array>, 2 ** 28)
+}
+
+/** A read-write layer's changes, each as a line. */
+export async function told(rw: RWLayer): Promise<string[]> {
+  return (await allOf(rw.changes())).map(({ kind, path }) => `${kind} ${path}`)
+}
+
+/** Changes a read-write layer through a mount. */
+export async function write(rw: RWLayer, fn: (path: string) => Promise<void>): Promise<void> {
+  await using mount = await rw.mount()
+  await fn(mount.path)
 }
 
 /** ChainIDs of all layers. */

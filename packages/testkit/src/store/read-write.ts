@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LayerError, type RWLayer } from '@varve/core'
+import { LayerError } from '@varve/core'
 import { allOf, failsWith } from '../expect.ts'
 import { tarOf } from '../tar/build.ts'
 import { itemsOf } from '../tar/read.ts'
-import { add, bytes, chainIDs, type StoreCase } from './bed.ts'
+import { add, bytes, chainIDs, type StoreCase, told, write } from './bed.ts'
 
 const BASE = [{ name: 'etc/' }, { name: 'etc/hosts', data: 'base' }, { name: 'bin', data: 'bin' }]
 
@@ -197,12 +197,3 @@ export const readWrite: readonly StoreCase[] = [
     },
   },
 ]
-
-async function told(rw: RWLayer): Promise<string[]> {
-  return (await allOf(rw.changes())).map(({ kind, path }) => `${kind} ${path}`)
-}
-
-async function write(rw: RWLayer, fn: (path: string) => Promise<void>): Promise<void> {
-  await using mount = await rw.mount()
-  await fn(mount.path)
-}

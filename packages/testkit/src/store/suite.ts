@@ -1,9 +1,11 @@
+import type { Driver } from '@varve/core'
 import type { TestFunction } from '../runner.ts'
 import { type StoreBed, type StoreCase, StoreKit } from './bed.ts'
 import { failing } from './failing.ts'
 import { readWrite } from './read-write.ts'
 import { registering } from './registering.ts'
 import { restarting } from './restarting.ts'
+import { states } from './states.ts'
 
 /** What {@link storeSuite} works with. */
 export interface StoreSuiteOptions {
@@ -27,9 +29,9 @@ export interface StoreSuiteOptions {
  * ```
  */
 export async function storeSuite({ test, factory }: StoreSuiteOptions): Promise<void> {
-  const [first, exact] = await lookAt(factory)
-  for (const one of [...registering, ...readWrite, ...failing, ...restarting]) {
-    if (!applies(one, first, exact)) continue
+  const [first, driver] = await lookAt(factory)
+  for (const one of [...registering, ...readWrite, ...states, ...failing, ...restarting]) {
+    if (!applies(one, first, driver)) continue
     test(`store: ${one.name}`, async () => {
       await using bed = await factory()
       const kit = new StoreKit(bed)
@@ -42,17 +44,18 @@ export async function storeSuite({ test, factory }: StoreSuiteOptions): Promise<
   }
 }
 
-async function lookAt(factory: StoreSuiteOptions['factory']): Promise<[StoreBed, boolean]> {
+async function lookAt(factory: StoreSuiteOptions['factory']): Promise<[StoreBed, Driver]> {
   await using bed = await factory()
   const { driver, metadata } = await bed.parts()
-  const exact = driver.capabilities.reproducesExactDiffs
   await driver[Symbol.asyncDispose]()
   await metadata[Symbol.asyncDispose]()
-  return [bed, exact]
+  return [bed, driver]
 }
 
-function applies({ needs, needsCodec }: StoreCase, bed: StoreBed, exact: boolean): boolean {
-  if (needsCodec && exact) return false
+function applies(one: StoreCase, bed: StoreBed, driver: Driver): boolean {
+  const { needs, needsCodec, needsCall } = one
+  if (needsCodec && driver.capabilities.reproducesExactDiffs) return false
+  if (needsCall && !driver[needsCall]) return false
   if (needs === 'shared') return bed.shared ?? true
   return needs === undefined || bed[needs] !== undefined
 }
