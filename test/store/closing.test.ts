@@ -101,6 +101,8 @@ test('a stream that was not read to its end fails, rather than ends, and holds n
   const layer = await store.register([TAR])
   const [read, unread] = [layer.tar(), layer.tar()].map((stream) => stream.getReader())
   expect((await read?.read())?.done).toBe(false)
+  // From here on it is only the stream that holds the layer.
+  await layer[Symbol.asyncDispose]()
   const listing = store.layers()[Symbol.asyncIterator]()
   await listing.next()
   await store[Symbol.asyncDispose]()

@@ -176,7 +176,13 @@ export interface GcOptions extends CallOptions {
   readonly dryRun?: boolean
 }
 
-/** See `openStore`. */
+/**
+ * See `openStore`.
+ *
+ * Disposing of it waits for the calls that are under way, which an abort of their signals hastens,
+ * and refuses new ones (`ERR_CLOSED`); streams and listings that are not read to their end fail then
+ * with `ERR_CLOSED` at their next step, and mounts end.
+ */
 export interface LayerStore extends AsyncDisposable {
   readonly driver: Driver
   /**

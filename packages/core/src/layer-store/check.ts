@@ -16,7 +16,6 @@ export async function* check(
   ctx: StoreContext,
   options: CheckOptions = {},
 ): AsyncGenerator<Problem> {
-  ctx.assertOpen(ATTEMPT)
   const repair = options.repair ?? false
   for (const { kind, subject, reason } of await Array.fromAsync(ctx.metadata.damaged())) {
     if (repair) await setDamagedAside(ctx, kind, subject)

@@ -3,6 +3,7 @@ import type { Driver } from '../driver.ts'
 import { LayerError } from '../errors.ts'
 import type { CacheID, ChainID } from '../ids.ts'
 import type { LayerRecord, MetadataStore } from '../metadata.ts'
+import type { Calls } from './calls.ts'
 import type { KeyedMutex } from './keyed-mutex.ts'
 import type { LayerIndex } from './layer-index.ts'
 import type { References } from './references.ts'
@@ -23,8 +24,7 @@ export interface StoreContext {
   readonly names: KeyedMutex
   /** ChainIDs that others than the store's own users need, as images do. */
   readonly retained: () => Promise<ReadonlySet<ChainID>>
-  /** Throws `ERR_CLOSED` once the store is closed. */
-  readonly assertOpen: (attempt: string) => void
+  readonly calls: Calls
 }
 
 /** A layer's record and what follows from its chain. */

@@ -9,7 +9,6 @@ const ATTEMPT = 'Cannot put layers on stable storage'
 
 /** Puts every layer that was published as `deferred` or `none` on stable storage. */
 export async function syncAll(ctx: StoreContext): Promise<void> {
-  ctx.assertOpen(ATTEMPT)
   await makeSafe(ctx, await ctx.metadata.unsynced())
 }
 

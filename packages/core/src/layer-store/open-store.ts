@@ -3,7 +3,8 @@ import type { Driver } from '../driver.ts'
 import { cleanUp, LayerError } from '../errors.ts'
 import { asChainID, type ChainID } from '../ids.ts'
 import type { MetadataStore } from '../metadata.ts'
-import type { LayerStore } from '../store.ts'
+import type { Layer, LayerStore } from '../store.ts'
+import { Calls } from './calls.ts'
 import { check } from './check.ts'
 import type { StoreContext } from './context.ts'
 import { syncAll } from './durability.ts'
@@ -59,7 +60,7 @@ export async function openStore(options: OpenStoreOptions): Promise<LayerStore> 
       `Cannot open a store on driver ${driver.name}: it needs a tar-split codec and files()`,
     )
   }
-  let closed = false
+  const calls = new Calls()
   const ctx: StoreContext = {
     driver,
     metadata,
@@ -69,13 +70,11 @@ export async function openStore(options: OpenStoreOptions): Promise<LayerStore> 
     mountRefs: new References(metadata),
     mountUses: new Uses(),
     names: new KeyedMutex(),
+    calls,
     retained: options.retained ?? (async () => new Set()),
-    assertOpen(attempt) {
-      if (closed) throw new LayerError('ERR_CLOSED', `${attempt}: the store is closed`)
-    },
   }
   const close = async (reason?: unknown): Promise<unknown> => {
-    closed = true
+    await calls.close()
     ctx.layerRefs.close()
     ctx.mountRefs.close()
     return await cleanUp(
@@ -90,44 +89,56 @@ export async function openStore(options: OpenStoreOptions): Promise<LayerStore> 
     throw await close(error)
   }
 
+  let closed: Promise<unknown> | undefined
   return {
     driver,
-    register: (tar, o) => register(ctx, tar, o),
-    async get(id) {
-      ctx.assertOpen('Cannot open layer')
-      const acquired = await acquireLayer(ctx, asChainID(id), 'Cannot open layer')
-      return makeLayer(ctx, acquired, acquired.token)
-    },
-    async has(id) {
-      ctx.assertOpen('Cannot look for layer')
-      return await metadata.lock('shared', async () => {
-        await ctx.index.refresh()
-        try {
-          return (await ctx.index.find(asChainID(id))) !== undefined
-        } catch (error) {
-          if (LayerError.is(error, 'ERR_CORRUPT_METADATA')) return false
-          throw error
-        }
-      })
-    },
-    layers: () => metadata.layers(),
-    release: (layer) => release(ctx, layer),
-    createRW: (name, o) => createRW(ctx, name, o),
-    getRW: (name) => getRW(ctx, name),
-    async mountID(name) {
-      ctx.assertOpen(`Cannot look for read-write layer ${name}`)
-      return (await requireMount(ctx, name)).mountID
-    },
-    rwLayers: () => metadata.mounts(),
-    releaseRW: (layer) => releaseRW(ctx, layer),
-    sync: () => syncAll(ctx),
-    cleanup: () => cleanup(ctx),
-    gc: (o) => gc(ctx, o),
-    check: (o) => check(ctx, o),
+    register: (tar, o) => calls.run('Cannot register layer', () => register(ctx, tar, o)),
+    get: (id) => calls.run('Cannot open layer', () => get(ctx, id)),
+    has: (id) => calls.run('Cannot look for layer', () => has(ctx, id)),
+    layers: () => calls.list('Cannot list layers', iterate(metadata.layers())),
+    release: (layer) => calls.run('Cannot release layer', () => release(ctx, layer)),
+    createRW: (name, o) =>
+      calls.run(`Cannot create read-write layer ${name}`, () => createRW(ctx, name, o)),
+    getRW: (name) => calls.run(`Cannot open read-write layer ${name}`, () => getRW(ctx, name)),
+    mountID: (name) =>
+      calls.run(`Cannot look for read-write layer ${name}`, async () => {
+        const { mountID } = await requireMount(ctx, name)
+        return mountID
+      }),
+    rwLayers: () => calls.list('Cannot list read-write layers', iterate(metadata.mounts())),
+    releaseRW: (layer) =>
+      calls.run(`Cannot release read-write layer ${layer.name}`, () => releaseRW(ctx, layer)),
+    sync: () => calls.run('Cannot put layers on stable storage', () => syncAll(ctx)),
+    cleanup: () => calls.run('Cannot clean up', () => cleanup(ctx)),
+    gc: (o) => calls.run('Cannot collect unused layers', () => gc(ctx, o)),
+    check: (o) => calls.list('Cannot check the store', check(ctx, o)),
     async [Symbol.asyncDispose]() {
-      if (closed) return
-      const failure = await close()
+      closed ??= close()
+      const failure = await closed
       if (failure !== undefined) throw failure
     },
   }
+}
+
+/** See `LayerStore.get`. */
+async function get(ctx: StoreContext, id: ChainID): Promise<Layer> {
+  const acquired = await acquireLayer(ctx, asChainID(id), 'Cannot open layer')
+  return makeLayer(ctx, acquired, acquired.token)
+}
+
+/** See `LayerStore.has`. */
+async function has(ctx: StoreContext, id: ChainID): Promise<boolean> {
+  return await ctx.metadata.lock('shared', async () => {
+    await ctx.index.refresh()
+    try {
+      return (await ctx.index.find(asChainID(id))) !== undefined
+    } catch (error) {
+      if (LayerError.is(error, 'ERR_CORRUPT_METADATA')) return false
+      throw error
+    }
+  })
+}
+
+async function* iterate<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+  yield* items
 }

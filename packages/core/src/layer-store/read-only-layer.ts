@@ -22,7 +22,6 @@ export async function acquireLayer(
   attempt: string,
   options: CallOptions = {},
 ): Promise<AcquiredLayer> {
-  ctx.assertOpen(attempt)
   return await ctx.metadata.lock(
     'shared',
     async () => {
@@ -35,6 +34,8 @@ export async function acquireLayer(
   )
 }
 
+const GIVE_BACK = 'Cannot give back layer'
+const MOUNT = 'Cannot mount layer'
 const TOKENS = new WeakMap<Layer, ReferenceToken>()
 
 /** The token of a handle that {@link makeLayer} made. @throws LayerError `ERR_LAYER_NOT_RETAINED` */
@@ -48,34 +49,39 @@ export function tokenOf(layer: Layer): ReferenceToken {
 export function makeLayer(ctx: StoreContext, loaded: LoadedLayer, token: ReferenceToken): Layer {
   const { record, depth, size } = loaded
   const { chainID } = record
+  const { calls } = ctx
   const acquire = async (attempt: string, options?: CallOptions): Promise<AcquiredLayer> => {
-    ctx.assertOpen(`${attempt} ${chainID}`)
     if (!ctx.layerRefs.has(chainID, token)) throw notRetained(`${attempt} ${chainID}`, chainID)
     return await acquireLayer(ctx, chainID, `${attempt} ${chainID}`, options)
   }
+  const stream = (run: Run, options?: CallOptions) =>
+    toStream(calls.list(`${GIVE_BACK} ${chainID}`, retaining(acquire, run, options)))
   const layer: Layer = {
     ...record,
     depth,
     size,
-    tar: (options) => toStream(retaining(acquire, (own) => layerTar(ctx, own, options), options)),
-    tarFrom: (ancestor, options) =>
-      toStream(retaining(acquire, (own) => tarFrom(ctx, own, ancestor, options), options)),
-    chain: () => chainOf(ctx, record),
-    mount: async (options) =>
-      mountLayer(ctx, await acquire('Cannot mount layer', options), options),
-    [Symbol.asyncDispose]: () => ctx.layerRefs.drop(chainID, token),
+    tar: (options) => stream((own) => layerTar(ctx, own, options), options),
+    tarFrom: (ancestor, options) => stream((own) => tarFrom(ctx, own, ancestor, options), options),
+    chain: () => calls.run(`Cannot list the chain of ${chainID}`, () => chainOf(ctx, record)),
+    mount: (options) =>
+      calls.mount(`${MOUNT} ${chainID}`, async () =>
+        mountLayer(ctx, await acquire(MOUNT, options), options),
+      ),
+    [Symbol.asyncDispose]: () => calls.runIfOpen(() => ctx.layerRefs.drop(chainID, token)),
   }
   TOKENS.set(layer, token)
   return layer
 }
 
+type Run = (record: LayerRecord) => AsyncGenerator<Uint8Array>
+
 /** Keeps the layer from being removed for as long as the generator runs. */
 async function* retaining(
   acquire: (attempt: string, options?: CallOptions) => Promise<AcquiredLayer>,
-  run: (record: LayerRecord) => AsyncGenerator<Uint8Array>,
+  run: Run,
   options?: CallOptions,
 ): AsyncGenerator<Uint8Array> {
-  const own = await acquire('Cannot give back layer', options)
+  const own = await acquire(GIVE_BACK, options)
   try {
     yield* run(own.record)
   } finally {

@@ -15,6 +15,9 @@ export function mountKey(record: Pick<MountRecord, 'mountID'>): Digest {
   return `sha256:${record.mountID}`
 }
 
+const EXPORT = 'Cannot export'
+const LIST_CHANGES = 'Cannot list the changes of'
+const MOUNT = 'Cannot mount'
 const TOKENS = new WeakMap<RWLayer, ReferenceToken>()
 
 /** The token of a handle that {@link makeRWLayer} made; undefined for any other object. */
@@ -28,45 +31,47 @@ export function makeRWLayer(
   record: MountRecord,
   token: ReferenceToken,
 ): RWLayer {
+  const { calls, driver } = ctx
+  const { name, mountID } = record
   const use = (attempt: string) => beginUse(ctx, record, token, attempt)
+  const call = <T>(attempt: string, run: () => Promise<T>): Promise<T> =>
+    calls.run(`${attempt} ${name}`, async () => {
+      await using _own = await use(attempt)
+      return await run()
+    })
   const layer: RWLayer = {
     ...record,
-    mount: async (options = {}) => mount(ctx, record, options, await use('Cannot mount')),
-    async unmount(options = {}) {
-      await using _own = await use('Cannot unmount')
-      const { driver } = ctx
-      if (!driver.unmount) throw notKept(driver.name, `Cannot unmount ${record.name}`)
-      return await driver.unmount(record.mountID, options)
-    },
-    async kept() {
-      await using _own = await use('Cannot look for mounts of')
-      return (await ctx.driver.kept?.(record.mountID)) ?? []
-    },
-    async size(options) {
-      await using _own = await use('Cannot measure')
-      return await ctx.driver.diffSize(record.mountID, await beneath(ctx, record), options)
-    },
-    changes: (options) => changes(ctx, record, use, options),
-    tar: (options) => toStream(tar(ctx, record, use, options)),
-    async applyDiff(source: ByteSource, options) {
-      await using _own = await use('Cannot apply a tar to')
-      const parent = await beneath(ctx, record)
-      await using applied = await ctx.driver.applyDiff(record.mountID, parent, source, options)
-      return applied.size
-    },
-    async commit(options = {}) {
-      await using _own = await use('Cannot commit')
-      return await register(ctx, tar(ctx, record, use, callOptions(options)), {
-        ...options,
-        ...(record.parent ? { parent: record.parent } : {}),
-      })
-    },
-    async fork(name, options = {}) {
-      await using _own = await use('Cannot copy')
-      return await fork(ctx, record, name, options)
-    },
-    reset: (options = {}) => reset(ctx, record, token, options),
-    [Symbol.asyncDispose]: () => ctx.mountRefs.drop(mountKey(record), token),
+    mount: (options = {}) =>
+      calls.mount(`${MOUNT} ${name}`, async () => mount(ctx, record, options, await use(MOUNT))),
+    unmount: (options = {}) =>
+      call('Cannot unmount', async () => {
+        if (!driver.unmount) throw notKept(driver.name, `Cannot unmount ${name}`)
+        return await driver.unmount(mountID, options)
+      }),
+    kept: () => call('Cannot look for mounts of', async () => (await driver.kept?.(mountID)) ?? []),
+    size: (options) =>
+      call('Cannot measure', async () =>
+        driver.diffSize(mountID, await beneath(ctx, record), options),
+      ),
+    changes: (options) => calls.list(`${LIST_CHANGES} ${name}`, changes(ctx, record, use, options)),
+    tar: (options) => toStream(calls.list(`${EXPORT} ${name}`, tar(ctx, record, use, options))),
+    applyDiff: (source: ByteSource, options) =>
+      call('Cannot apply a tar to', async () => {
+        const parent = await beneath(ctx, record)
+        await using applied = await driver.applyDiff(mountID, parent, source, options)
+        return applied.size
+      }),
+    commit: (options = {}) =>
+      call('Cannot commit', () =>
+        register(ctx, tar(ctx, record, use, callOptions(options)), {
+          ...options,
+          ...(record.parent ? { parent: record.parent } : {}),
+        }),
+      ),
+    fork: (copy, options = {}) => call('Cannot copy', () => fork(ctx, record, copy, options)),
+    reset: (options = {}) =>
+      calls.run(`Cannot reset ${name}`, () => reset(ctx, record, token, options)),
+    [Symbol.asyncDispose]: () => calls.runIfOpen(() => ctx.mountRefs.drop(mountKey(record), token)),
   }
   TOKENS.set(layer, token)
   return layer
@@ -82,7 +87,6 @@ async function beginUse(
   attempt: string,
 ): Promise<AsyncDisposable> {
   const key = mountKey(record)
-  ctx.assertOpen(`${attempt} ${record.name}`)
   // In turn with a removal, which either sees the use or is seen by it.
   const own = await ctx.names.run(record.name, () =>
     ctx.metadata.lock('shared', async () => {
@@ -116,12 +120,12 @@ async function* changes(
   use: BeginUse,
   options?: CallOptions,
 ) {
-  await using _own = await use('Cannot list the changes of')
+  await using _own = await use(LIST_CHANGES)
   yield* ctx.driver.changes(record.mountID, await beneath(ctx, record), options)
 }
 
 async function* tar(ctx: StoreContext, record: MountRecord, use: BeginUse, options?: CallOptions) {
-  await using _own = await use('Cannot export')
+  await using _own = await use(EXPORT)
   yield* ctx.driver.diff(record.mountID, await beneath(ctx, record), options)
 }
 

@@ -25,7 +25,6 @@ export async function createRW(
   copyOf?: Copied,
 ): Promise<RWLayer> {
   const attempt = `Cannot create read-write layer ${asMountName(name)}`
-  ctx.assertOpen(attempt)
   return await ctx.names.run(name, async () => {
     checkAborted(options.signal, attempt)
     if (await ctx.metadata.mount(name)) throw nameConflict(name, attempt)
@@ -145,7 +144,6 @@ async function makeInitLayer(
 
 /** See `LayerStore.getRW`. */
 export async function getRW(ctx: StoreContext, name: string): Promise<RWLayer> {
-  ctx.assertOpen(`Cannot open read-write layer ${name}`)
   return await ctx.names.run(name, () =>
     ctx.metadata.lock('shared', async () => {
       const record = await requireMount(ctx, name)

@@ -56,7 +56,6 @@ export async function orphans(ctx: StoreContext): Promise<readonly CacheID[]> {
 
 /** See `LayerStore.cleanup`. */
 export async function cleanup(ctx: StoreContext): Promise<readonly string[]> {
-  ctx.assertOpen('Cannot clean up')
   const done = [...(await finishInterrupted(ctx))]
   // A damaged layer's files look like orphans, and are what a rescue would need.
   for await (const damage of ctx.metadata.damaged()) {

@@ -24,7 +24,6 @@ export async function register(
   tar: ByteSource,
   options: RegisterOptions = {},
 ): Promise<Layer> {
-  ctx.assertOpen(ATTEMPT)
   checkAborted(options.signal, ATTEMPT)
   if (options.expect !== undefined) asDiffID(options.expect)
   const parent =

@@ -13,7 +13,6 @@ export async function releaseRW(
 ): Promise<readonly RemovedLayer[]> {
   const { name } = layer
   const attempt = `Cannot release read-write layer ${name}`
-  ctx.assertOpen(attempt)
   const token = tokenOfRW(layer)
   const key = mountKey(layer)
   return await ctx.names.run(name, async () => {

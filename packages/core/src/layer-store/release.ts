@@ -16,7 +16,6 @@ export interface Retired {
 /** See `LayerStore.release`. */
 export async function release(ctx: StoreContext, layer: Layer): Promise<readonly RemovedLayer[]> {
   const attempt = `Cannot release layer ${layer.chainID}`
-  ctx.assertOpen(attempt)
   const id = layer.chainID
   const token = tokenOf(layer)
   const retired = await ctx.metadata.lock('exclusive', async () => {
@@ -36,7 +35,6 @@ export async function release(ctx: StoreContext, layer: Layer): Promise<readonly
 /** See `LayerStore.gc`. */
 export async function gc(ctx: StoreContext, options: GcOptions): Promise<readonly RemovedLayer[]> {
   const attempt = 'Cannot collect unused layers'
-  ctx.assertOpen(attempt)
   const keep = new Set(options.keep)
   const collect = async () => {
     const all = [...(await ctx.index.users()).keys()]

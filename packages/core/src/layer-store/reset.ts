@@ -17,7 +17,6 @@ export async function reset(
   const { driver, metadata, mountRefs, mountUses } = ctx
   const key = mountKey(record)
   const attempt = `Cannot reset ${name}`
-  ctx.assertOpen(attempt)
   if (!driver.reset) {
     throw new LayerError('ERR_NOT_SUPPORTED', `${attempt}: the ${driver.name} driver cannot`)
   }
