@@ -209,7 +209,10 @@ export interface LayerStore extends AsyncDisposable {
    */
   release(layer: Layer): Promise<readonly RemovedLayer[]>
 
-  /** @throws LayerError `ERR_MOUNT_NAME_CONFLICT`, `ERR_LAYER_NOT_FOUND`; nothing is left behind */
+  /**
+   * @throws LayerError `ERR_MOUNT_NAME_CONFLICT`, `ERR_LAYER_NOT_FOUND`, `ERR_MAX_DEPTH`; nothing is
+   *   left behind
+   */
   createRW(name: string, options?: CreateRWOptions): Promise<RWLayer>
   /** A new reference. @throws LayerError `ERR_MOUNT_NOT_FOUND` */
   getRW(name: string): Promise<RWLayer>

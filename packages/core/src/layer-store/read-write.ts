@@ -5,6 +5,7 @@ import type { LayerRecord, MountRecord, Transaction } from '../metadata.ts'
 import type { CreateRWOptions, RWLayer } from '../store.ts'
 import { type CallOptions, callOptions, checkAborted } from '../streams.ts'
 import { assertUnchanged, type StoreContext } from './context.ts'
+import { assertDriverDepth } from './depth.ts'
 import { makeChainSafe } from './durability.ts'
 import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { type AcquiredLayer, acquireLayer } from './read-only-layer.ts'
@@ -57,6 +58,7 @@ async function make(
     ...(parent ? { parent: parent.record.chainID } : {}),
     ...(options.annotations ? { annotations: options.annotations } : {}),
   }
+  assertDriverDepth(driver, (parent?.depth ?? 0) + ids.length, attempt)
   const tx = await beginChange(ctx, ids, options, attempt)
   let outcome: Outcome
   try {

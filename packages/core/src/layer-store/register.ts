@@ -1,20 +1,15 @@
 import type { AppliedDiff } from '../driver.ts'
-import { cleanUp, LayerError } from '../errors.ts'
+import { cleanUp } from '../errors.ts'
 import { asChainID, asDiffID, type CacheID, chainIDOf, newCacheID } from '../ids.ts'
 import type { Durability, LayerRecord, Transaction } from '../metadata.ts'
 import type { Layer, RegisterOptions } from '../store.ts'
 import { type ByteSource, callOptions, checkAborted } from '../streams.ts'
 import { assertUnchanged, type StoreContext } from './context.ts'
+import { assertChainDepth } from './depth.ts'
 import { makeChainSafe } from './durability.ts'
 import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { acquireLayer, makeLayer } from './read-only-layer.ts'
 import { DigestingSource, wrongDigest } from './tar-stream.ts'
-
-/**
- * The longest chain that a layer may be registered in: Docker's limit, which leaves two of the 127
- * layers that some drivers mount to a read-write layer and its init layer.
- */
-export const MAX_DEPTH = 125
 
 const ATTEMPT = 'Cannot register layer'
 
@@ -29,7 +24,7 @@ export async function register(
   const parent =
     options.parent && (await acquireLayer(ctx, asChainID(options.parent), ATTEMPT, options))
   try {
-    if (parent) assertDepth(parent.depth)
+    assertChainDepth(ctx.driver, (parent ? parent.depth : 0) + 1, ATTEMPT)
     const cacheID = newCacheID()
     const tx = await beginChange(ctx, [cacheID], options, ATTEMPT)
     let outcome: Outcome
@@ -161,13 +156,4 @@ async function publish(
     return { ...result, error: await cleanUp(result.error, () => ctx.layerRefs.drop(id, token)) }
   }
   return await metadata.lock('exclusive', list, callOptions(options))
-}
-
-function assertDepth(depth: number): void {
-  if (depth < MAX_DEPTH) return
-  throw new LayerError(
-    'ERR_MAX_DEPTH',
-    `${ATTEMPT}: the chain beneath it is ${depth} layers deep already, and ${MAX_DEPTH} is the limit`,
-    { data: { depth, limit: MAX_DEPTH }, hint: 'Flatten some of the layers into one' },
-  )
 }
