@@ -54,6 +54,8 @@ export interface FaultPlan {
   readonly oracle: (dir: string, outcome: Outcome) => Promise<void>
   /** By default kill before and after, and every errno and short writes, once and forever. */
   readonly faults?: readonly Fault[]
+  /** How many points are tried unless `VARVE_TORTURE=1` asks for all; default 30. */
+  readonly points?: number
 }
 
 /** How many points were tried, and what the oracle said of those that it did not like. */
@@ -126,7 +128,7 @@ export async function tryFaults(injector: Injector, plan: FaultPlan): Promise<Fa
         .filter((call) => fault.act !== 'short' || call.name === 'write')
         .map((call) => ({ fault, call })),
     )
-    const points = process.env.VARVE_TORTURE ? all : sample(all, SAMPLE)
+    const points = process.env.VARVE_TORTURE ? all : sample(all, plan.points ?? SAMPLE)
     const queue = points.values()
     await Promise.all(
       Array.from({ length: Math.max(2, availableParallelism()) }, async () => {

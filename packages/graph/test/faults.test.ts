@@ -2,12 +2,15 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { digestOf } from '@varve/core'
+import { migrate } from '@varve/graph'
 import { afterAll, expect, test } from 'vitest'
 import { buildInjector, type Outcome, tryFaults } from '../../../test/fault/harness.ts'
 import { BASE, NEW, openAt, prepare, STEPS, TAR } from './fault/operation.ts'
+import { sound, writeOldRoot } from './support/old-root.ts'
 import { bytesOf } from './support/places.ts'
+import { openOldGraph, openStoreAt } from './support/store-bed.ts'
 
-const script = fileURLToPath(new URL('fault/operation.ts', import.meta.url))
+const scriptAt = (name: string) => fileURLToPath(new URL(`fault/${name}.ts`, import.meta.url))
 const injector = buildInjector()
 afterAll(() => injector?.[Symbol.dispose]())
 
@@ -42,11 +45,54 @@ test.skipIf(!injector)(
     expect(STATES).toHaveLength(STEPS.length + 1)
     const report = await tryFaults(injector, {
       name: 'digest, register, delete',
-      script,
+      points: 20,
+      script: scriptAt('operation'),
       prepare,
       async oracle(dir: string, { acknowledged }: Outcome) {
         const done = acknowledged.length
         expect(STATES.slice(done, done + 2)).toContain(await stateOf(dir))
+      },
+    })
+    expect(report.failures.slice(0, 3)).toEqual([])
+    expect(report.tried).toBeGreaterThan(0)
+  },
+  600_000,
+)
+
+/** The second run, which must go on where the first one ended; gives the ids of all images. */
+async function finish(root: string): Promise<Record<string, string>> {
+  await using graph = await openOldGraph(join(root, 'old'))
+  await using bed = await openStoreAt(join(root, 'new'))
+  const { images, failed } = await migrate(graph, { ...bed, memo: join(root, 'memo') })
+  expect(failed).toEqual([])
+  expect(await Array.fromAsync(bed.store.check({ full: true }))).toEqual([])
+  expect(await bed.store.gc({ keep: await bed.images.roots(), dryRun: true })).toEqual([])
+  return Object.fromEntries(images.map(({ id, imageID }) => [id, imageID]))
+}
+
+test.skipIf(!injector)(
+  'a migration, killed or failing at any of its calls, is whole after a second run, with the same ids (needs gcc)',
+  async () => {
+    if (!injector) throw new Error('unreachable')
+    let wanted: Record<string, string> | undefined
+    const report = await tryFaults(injector, {
+      name: 'migrate',
+      points: 16,
+      script: scriptAt('migration'),
+      prepare: (dir) => writeOldRoot(join(dir, 'old')),
+      watched: 'new',
+      faults: [
+        { act: 'kill', forever: false },
+        { act: 'killafter', forever: false },
+        { act: 'EIO', forever: false },
+        { act: 'ENOSPC', forever: true },
+      ],
+      async oracle(dir: string) {
+        const ids = await finish(dir)
+        // Of the first run, which nothing disturbed.
+        wanted ??= ids
+        expect(Object.keys(ids)).toHaveLength(sound.length)
+        expect(ids).toEqual(wanted)
       },
     })
     expect(report.failures.slice(0, 3)).toEqual([])

@@ -60,7 +60,7 @@ export class Catalog {
 
   async problems(): Promise<readonly GraphProblem[]> {
     const { unreadable, parents } = await this.#fresh()
-    return [...unreadable.values(), ...linkProblems(parents)]
+    return [...unreadable.values(), ...linkProblems(parents, unreadable)]
   }
 
   /**

@@ -1,11 +1,16 @@
 import type { GraphProblem } from '../types.ts'
 
-/** Images whose chain of parents does not end at a base image. */
+/**
+ * Images whose chain of parents does not end at a base image.
+ *
+ * @param known images that are there and cannot be read, of which is told elsewhere
+ */
 export function* linkProblems(
   parents: ReadonlyMap<string, string | undefined>,
+  known: { has(id: string): boolean },
 ): Generator<GraphProblem> {
   for (const [id, parent] of parents) {
-    if (parent !== undefined && !parents.has(parent)) {
+    if (parent !== undefined && !parents.has(parent) && !known.has(parent)) {
       const message = `image ${id} stands on ${parent}, which is not there`
       yield { kind: 'missing-parent', id, message }
     } else if (standsOnItself(id, parents)) {
