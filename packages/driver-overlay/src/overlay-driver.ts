@@ -20,7 +20,7 @@ import {
   toStream,
   wrapError,
 } from '@varve/core'
-import { escapeXattr } from '@varve/overlayfs'
+import { keptXattr } from '@varve/overlayfs'
 import { applyDiff } from './apply/apply-diff.ts'
 import { differences } from './diff/differences.ts'
 import { isThere, layersIn } from './home.ts'
@@ -184,7 +184,7 @@ export class OverlayDriver implements Driver {
   }
 
   async *verify(id: CacheID, tar: ByteSource, options: CallOptions = {}): AsyncIterable<string> {
-    const { home, sys, features } = this.#parts
+    const { home, sys, marks, features } = this.#parts
     await this.#find(id)
     using merged = await viewLayer(this.#parts, id)
     using beneath = viewBeneath(this.#parts, await layoutOf(home, id))
@@ -198,7 +198,7 @@ export class OverlayDriver implements Driver {
       keepXattrs: features.keeps.xattrs,
       keepDevices: features.keeps.devices,
       // What looks like a mark is kept under another name, which not every kernel shows as it was.
-      xattrName: (name) => (escapeXattr(name) === name ? name : undefined),
+      xattrName: (name) => (keptXattr(name, marks) === name ? name : undefined),
     })
   }
 

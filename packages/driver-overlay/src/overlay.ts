@@ -15,6 +15,7 @@ import {
 import { type NativeCalls, openSys, type Sys } from '@varve/sys'
 import { openTrees } from '@varve/trees'
 import { homeAt, openHome } from './home.ts'
+import { homeMarks, settleMarks } from './home-marks.ts'
 import { sweepMounts } from './layers/cleanup.ts'
 import { OverlayDriver } from './overlay-driver.ts'
 import type { Parts } from './parts.ts'
@@ -82,6 +83,7 @@ export interface OverlayOptions {
 export async function overlay(options: OverlayOptions): Promise<Driver> {
   const sys = options.sys ?? openSys()
   const root = resolve(options.root)
+  const methods = options.mountMethod && [options.mountMethod]
   const native = requireSystem(sys)
   try {
     if (options.readOnly) return await openReadOnly(root, sys, native, options)
@@ -89,14 +91,16 @@ export async function overlay(options: OverlayOptions): Promise<Driver> {
     await requireFileSystem(home.root)
     const trees = openTrees(sys, true)
     const scratch = new Scratch(home.aside, sys, native, trees)
+    const known = await homeMarks(home)
     const tryOut = async (): Promise<Features> => {
       await using place = await scratch.open()
-      return probe(native, place.path, options.mountMethod && [options.mountMethod])
+      return probe(native, place.path, methods, undefined, known)
     }
     const found = options.mountMethod ? await tryOut() : await cachedFeatures(home, sys, tryOut)
+    await settleMarks(home, known, found.userxattr)
     const features = { ...found, nativeDiff: options.nativeDiff ?? found.nativeDiff }
     const { method, settings } = features
-    const links = method === 'options' ? (await scratch.open()).path : home.aside
+    const links = NEED_SCRATCH.has(method) ? (await scratch.open()).path : home.aside
     const mounter = mounterOf(native, method, settings, links)
     const mounts = new MountPoints(home, sys, native)
     const marks = marksOf(features.userxattr)
@@ -108,6 +112,9 @@ export async function overlay(options: OverlayOptions): Promise<Driver> {
   }
 }
 
+/** Ways to mount that need a directory of their own. */
+const NEED_SCRATCH: ReadonlySet<MountMethod> = new Set(['options', 'fuse'])
+
 async function openReadOnly(
   root: string,
   sys: Sys,
@@ -115,16 +122,18 @@ async function openReadOnly(
   options: OverlayOptions,
 ): Promise<Driver> {
   const home = await homeAt(root, false)
+  const known = await homeMarks(home)
+  const methods = options.mountMethod && [options.mountMethod]
   const place = memoryPlace(native)
   try {
     const features = {
-      ...probe(native, place.path, options.mountMethod && [options.mountMethod]),
+      ...probe(native, place.path, methods, undefined, known),
       // What was kept by a daemon, which is root.
       keeps: { owner: true, xattrs: true, devices: true },
       ...(options.nativeDiff === undefined ? {} : { nativeDiff: options.nativeDiff }),
     }
-    // Only this way to mount needs a directory of its own.
-    if (features.method !== 'options') place[Symbol.dispose]()
+    await settleMarks(home, known, features.userxattr)
+    if (!NEED_SCRATCH.has(features.method)) place[Symbol.dispose]()
     const trees = openTrees(sys, true)
     const parts: Parts = {
       home,

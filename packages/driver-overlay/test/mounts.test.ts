@@ -3,15 +3,10 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { type CacheID, LayerError, newCacheID } from '@varve/core'
-import {
-  MOUNT_METHODS,
-  type MountMethod,
-  type OverlayOptions,
-  overlay,
-} from '@varve/driver-overlay'
+import { type MountMethod, type OverlayOptions, overlay } from '@varve/driver-overlay'
 import { tarOf } from '@varve/testkit'
 import { describe, expect, test } from 'vitest'
-import { canMount, mountsIn, place } from './place.ts'
+import { canMount, methods, mountsIn, place } from './place.ts'
 import { answer, kill, run, start } from './runtime.ts'
 
 /** A driver with a read-write layer on a base. */
@@ -37,7 +32,7 @@ async function bed(options: Partial<OverlayOptions> = {}) {
 }
 
 describe.skipIf(!canMount)('mounts (need root)', () => {
-  for (const mountMethod of MOUNT_METHODS) {
+  for (const mountMethod of methods) {
     test(`128 layers are mounted by ${mountMethod}, however long the path of the root is`, async () => {
       await using dir = place()
       const root = join(dir.path, ...Array.from({ length: 12 }, () => 'r'.repeat(250)))
@@ -68,7 +63,7 @@ describe.skipIf(!canMount)('mounts (need root)', () => {
     expect(process.cwd()).toBe(before)
   })
 
-  const ways = MOUNT_METHODS.flatMap((method) => [true, false].map((first) => [method, first]))
+  const ways = methods.flatMap((method) => [true, false].map((first) => [method, first]))
   test('a writable and a read-only mount of one layer show the same, in any order', async () => {
     for (const [mountMethod, first] of ways as [MountMethod, boolean][]) {
       await using at = await bed({ mountMethod })

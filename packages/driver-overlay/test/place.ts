@@ -3,10 +3,22 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { MOUNT_METHODS, type MountMethod } from '@varve/driver-overlay'
 import { type NativeCalls, openSys } from '@varve/sys'
 
 /** Only root may mount, and only Linux has overlay. */
 export const canMount: boolean = process.platform === 'linux' && process.getuid?.() === 0
+
+/** What fuse-overlayfs needs. */
+export const canFuse: boolean =
+  canMount &&
+  existsSync('/dev/fuse') &&
+  ['/usr/bin', '/bin', '/usr/local/bin'].some((at) => existsSync(join(at, 'fuse-overlayfs')))
+
+/** Ways to mount that can be tested here. */
+export const methods: readonly MountMethod[] = MOUNT_METHODS.filter(
+  (method) => method !== 'fuse' || canFuse,
+)
 
 /** In memory if it can be: `/tmp` may be an overlay, which carries none. */
 const PARENT = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()

@@ -3,10 +3,10 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { LayerError, newCacheID } from '@varve/core'
-import { MOUNT_METHODS, overlay } from '@varve/driver-overlay'
+import { overlay } from '@varve/driver-overlay'
 import { openSys } from '@varve/sys'
 import { describe, expect, test } from 'vitest'
-import { canMount, place } from './place.ts'
+import { canMount, methods, place } from './place.ts'
 import { command } from './runtime.ts'
 
 async function refusal(open: Promise<unknown>): Promise<LayerError> {
@@ -77,7 +77,7 @@ describe.skipIf(!canMount)('probes (need root)', () => {
 
   test('status tells what Docker tells, and how mounts are made', async () => {
     await using dir = place()
-    for (const mountMethod of MOUNT_METHODS) {
+    for (const mountMethod of methods) {
       await using driver = await overlay({ root: join(dir.path, mountMethod), mountMethod })
       expect(await driver.status()).toMatchObject({
         'Supports d_type': 'true',

@@ -6,7 +6,8 @@
  * @module
  */
 export { copyMetadata, ITSELF, type Spot } from './copy-metadata.ts'
-export { escapeXattr, isWhiteoutDevice, type Marks, marksOf } from './marks.ts'
+export { toKernelForms } from './fuse-forms.ts'
+export { escapeXattr, isWhiteoutDevice, keptXattr, type Marks, marksOf } from './marks.ts'
 export {
   type MountHome,
   type MountOn,

@@ -21,6 +21,8 @@ export interface Marks {
 
 const TRUSTED = 'trusted.overlay.'
 const USER = 'user.overlay.'
+/** fuse-overlayfs's own attributes (its `main.c`, `XATTR_PREFIX`). */
+export const FUSE_XATTRS = 'user.fuseoverlayfs.'
 /** Overlay takes one away and shows the rest: so can a file have what looks like a mark. */
 const ESCAPED = 'overlay.'
 
@@ -47,6 +49,16 @@ export function escapeXattr(name: string): string {
     if (name.startsWith(prefix)) return prefix + ESCAPED + name.slice(prefix.length)
   }
   return name
+}
+
+/**
+ * The name under which an attribute of a tar is kept in a layer, undefined if it is not: those of
+ * fuse-overlayfs could hide files, and in a user namespace there are no trusted ones.
+ */
+export function keptXattr(name: string, marks: Marks): string | undefined {
+  if (name.startsWith(FUSE_XATTRS)) return undefined
+  if (marks.prefix === USER && name.startsWith('trusted.')) return undefined
+  return escapeXattr(name)
 }
 
 /** A character device 0:0: what is beneath it is not there. */

@@ -1,6 +1,6 @@
 import type { NativeCalls, Sys } from '@varve/sys'
-import { UMOUNT } from '@varve/sys'
 import { type Aside, mountPointsIn, openAside, sweepAside, type Trees } from '@varve/trees'
+import { unmount } from './mounting/single-mount.ts'
 
 /** Directories for what belongs to no layer, all gone with the driver at the latest. */
 export class Scratch implements AsyncDisposable {
@@ -42,7 +42,7 @@ export class Scratch implements AsyncDisposable {
   /** Also a directory that a killed process has left something mounted in. */
   readonly #remove = async (path: string): Promise<void> => {
     for (const point of await mountPointsIn(path)) {
-      this.#native.umount2(new TextEncoder().encode(point), UMOUNT.DETACH | UMOUNT.NOFOLLOW)
+      unmount(this.#native, point)
     }
     await this.#trees.remove(path)
   }

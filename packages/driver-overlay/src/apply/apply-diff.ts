@@ -41,7 +41,7 @@ export async function applyDiff(
       },
     }
   } catch (error) {
-    throw await cleanUp(error, () => aside[Symbol.asyncDispose]())
+    throw await cleanUp(withReason(error), () => aside[Symbol.asyncDispose]())
   }
 }
 
@@ -66,7 +66,7 @@ async function applyStraight(
     sys,
     asideDir,
     keepOwner: features.keeps.owner,
-    whiteouts: overlayWhiteouts(native, marks, lower),
+    whiteouts: overlayWhiteouts(native, marks, lower, features.keeps.owner),
   })
 }
 
@@ -94,4 +94,20 @@ function isFinal(id: CacheID): LayerError {
     `Cannot apply on layer ${id}: another layer stands on it`,
     { data: { id }, hint: 'Make a new layer on it and apply there' },
   )
+}
+
+/** In a user namespace, what chown calls an invalid argument is an id that nobody has there. */
+function withReason(error: unknown): unknown {
+  if (!LayerError.is(error, 'ERR_IO')) return error
+  const { errno, syscall } = error.data
+  if (errno !== 'EINVAL' || !/^fchown(at)?$/.test(String(syscall))) return error
+  const attempt = error.message.replace(/: EINVAL: .*$/, '')
+  const why = 'its owner is not among the ids of this user namespace'
+  return new LayerError('ERR_PERMISSION', `${attempt}: ${why}`, {
+    cause: error,
+    data: error.data,
+    hint:
+      'Give your user more ids in /etc/subuid and /etc/subgid; or, with a store of its own, run it by ' +
+      'varve unshare --single-id, where every file is yours',
+  })
 }

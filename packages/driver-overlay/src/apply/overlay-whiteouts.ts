@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { LayerApart, LayerTree, WhiteoutStrategy } from '@varve/archive'
-import { escapeXattr, ITSELF, isWhiteoutDevice, type Marks } from '@varve/overlayfs'
+import { ITSELF, isWhiteoutDevice, keptXattr, type Marks } from '@varve/overlayfs'
 import { type NativeCalls, S } from '@varve/sys'
 import type { LowerTree } from './lower-tree.ts'
 
@@ -19,8 +19,9 @@ export function overlayWhiteouts(
   native: NativeCalls,
   marks: Marks,
   lower: LowerTree,
+  keepOwner: boolean,
 ): WhiteoutStrategy {
-  const layer = new OverlayLayer(native, marks, lower)
+  const layer = new OverlayLayer(native, marks, lower, keepOwner)
   return {
     hide: (tree, parent, name, entry) => {
       if (parent !== undefined) layer.hide(tree, parent, name, entry)
@@ -28,7 +29,7 @@ export function overlayWhiteouts(
     hideLower: (tree, directory) => {
       if (directory !== undefined) layer.hideAll(tree, directory)
     },
-    xattrName: escapeXattr,
+    xattrName: (name) => keptXattr(name, marks),
     allowsDeviceZero: false,
     apart: layer,
   }
@@ -42,7 +43,7 @@ export function mountedWhiteouts(whiteouts: WhiteoutStrategy, marks: Marks): Whi
   return {
     ...whiteouts,
     // The kernel escapes them itself since Linux 6.7, and refuses them before.
-    xattrName: (name) => (marks.isMark(name) ? undefined : name),
+    xattrName: (name) => (keptXattr(name, marks) === name ? name : undefined),
     allowsDeviceZero: false,
   }
 }
@@ -55,13 +56,15 @@ class OverlayLayer implements LayerApart {
   readonly #native: NativeCalls
   readonly #marks: Marks
   readonly #lower: LowerTree
+  readonly #keepOwner: boolean
   /** Directories through which nothing shows. */
   readonly #opaque = new Set<string>()
 
-  constructor(native: NativeCalls, marks: Marks, lower: LowerTree) {
+  constructor(native: NativeCalls, marks: Marks, lower: LowerTree, keepOwner: boolean) {
     this.#native = native
     this.#marks = marks
     this.#lower = lower
+    this.#keepOwner = keepOwner
   }
 
   readonly isWhiteout: typeof isWhiteoutDevice = isWhiteoutDevice
@@ -127,7 +130,7 @@ class OverlayLayer implements LayerApart {
 
   #makeWhiteout(dirfd: number, name: Uint8Array, { uid, gid }: Owner): void {
     this.#native.mknodat(dirfd, name, S.IFCHR, 0, 0)
-    if (isID(uid) && isID(gid)) this.#native.fchownat(dirfd, name, uid, gid)
+    if (this.#keepOwner && isID(uid) && isID(gid)) this.#native.fchownat(dirfd, name, uid, gid)
   }
 
   #makeOpaque(tree: LayerTree, path: string): void {

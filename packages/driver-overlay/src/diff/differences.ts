@@ -1,6 +1,7 @@
 import type { TreeOptions } from '@varve/archive'
 import type { CacheID, CallOptions } from '@varve/core'
 import { NotNative, upperMarks } from '@varve/overlayfs'
+import { settle } from '../layers/fuse-written.ts'
 import { viewLayer } from '../layers/layer-mounts.ts'
 import { layoutOf } from '../layers/stacks.ts'
 import type { Parts } from '../parts.ts'
@@ -49,6 +50,7 @@ async function openNative(
   const whole = parent === undefined && view === undefined
   const direct = parent !== undefined && parts.features.nativeDiff && (await standsOn(parent))
   if (!whole && !direct) return undefined
+  if (!(await settle(parts, id))) return undefined
   const lower = parent === undefined ? undefined : await viewLayer(parts, parent)
   return {
     upper: diff,

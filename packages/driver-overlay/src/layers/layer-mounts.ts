@@ -3,6 +3,7 @@ import { type CacheID, type Driver, LayerError, type Mount, type MountOptions } 
 import { type MountPoints, PLACES, type Place, type View } from '@varve/overlayfs'
 import { AT, O } from '@varve/sys'
 import type { Parts } from '../parts.ts'
+import { noteFuse, settle } from './fuse-written.ts'
 import { isCommitted } from './make-layer.ts'
 import { type Layout, layoutOf } from './stacks.ts'
 
@@ -13,6 +14,7 @@ import { type Layout, layoutOf } from './stacks.ts'
 export async function mountLayer(parts: Parts, id: CacheID, options: MountOptions): Promise<Mount> {
   const { home, mounts } = parts
   using _lock = await mounts.lock(id, options.signal)
+  await settle(parts, id, true)
   const layout = await layoutOf(home, id)
   const committed = await isCommitted(home, id)
   const readOnly = options.readOnly === true || committed
@@ -79,12 +81,13 @@ interface How {
 }
 
 function mountOn(
-  { home, mounts, mounter }: Parts,
+  parts: Parts,
   id: CacheID,
   { diff, view, writable }: Layout,
   target: string,
   { readOnly, committed, mountLabel }: How,
 ): void {
+  const { home, mounts, mounter } = parts
   if (!view || !writable) {
     mounts.bind(diff, target, readOnly)
     return
@@ -96,11 +99,13 @@ function mountOn(
     return
   }
   const request = { readOnly, ...(mountLabel === undefined ? {} : { label: mountLabel }) }
+  if (parts.features.method === 'fuse' && !committed) noteFuse(parts, id)
   mounter.mount(committed ? view : writable, target, request)
 }
 
 /** All of a layer to be read by this process, as it is now. */
 export async function viewLayer(parts: Parts, id: CacheID): Promise<View> {
+  await settle(parts, id)
   const { diff, view } = await layoutOf(parts.home, id)
   if (!view) return { path: diff, [Symbol.dispose]() {} }
   const place = PLACES.find((each) => parts.mounts.isMounted(id, each))

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { AT, MS, type NativeCalls, O, UMOUNT } from '@varve/sys'
+import { AT, type NativeCalls, O } from '@varve/sys'
+import { setReadOnly, unmount } from './single-mount.ts'
 import type { Mounter, MountRequest, OverlaySettings, Stack } from './stack.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -50,7 +51,7 @@ export function allAtOnce(
       return {
         path,
         [Symbol.dispose]() {
-          native.umount2(bytes(path), UMOUNT.DETACH | UMOUNT.NOFOLLOW)
+          unmount(native, path)
           rmdirSync(path)
         },
       }
@@ -61,9 +62,9 @@ export function allAtOnce(
 /** This mount only: told at once, it would be all mounts of the file system, for ever. */
 function forbidWriting(native: NativeCalls, target: string): void {
   try {
-    native.mount(bytes('none'), bytes(target), '', MS.REMOUNT | MS.BIND | MS.RDONLY)
+    setReadOnly(native, target, true)
   } catch (error) {
-    native.umount2(bytes(target), UMOUNT.DETACH | UMOUNT.NOFOLLOW)
+    unmount(native, target)
     throw error
   }
 }

@@ -4,17 +4,15 @@ import { type CacheID, type KeptMount, LayerError } from '@varve/core'
 import {
   AT,
   type FileLock,
-  MOUNT_ATTR,
-  MS,
   type NativeCalls,
   O,
   RESOLVE,
   type Sys,
   type SysError,
-  UMOUNT,
 } from '@varve/sys'
 import { mountPointsIn, readKept, writeKept } from '@varve/trees'
 import { whenProcessEnds } from './process-end.ts'
+import { bindMount, unmount } from './single-mount.ts'
 
 /** Where in its directory a layer is mounted: writable, as Docker does, or read-only. */
 export const PLACES = ['merged', 'view'] as const
@@ -47,7 +45,8 @@ interface Held {
  * the mount was made and taken back before it is unmounted, so a process killed in between leaves
  * what nobody keeps, which is swept as any other.
  *
- * All processes must be in one mount namespace.
+ * Who uses a layer in one mount namespace keeps it from being mounted in another: what is mounted
+ * there is not seen, and two mounts that write to one directory do harm.
  */
 export class MountPoints {
   readonly #home: MountHome
@@ -99,6 +98,7 @@ export class MountPoints {
       return held.path
     }
     const path = join(this.#home.layer(id), place)
+    if (!this.isMounted(id, place)) this.#refuseElsewhere(id, path)
     const users = this.#sys.tryLockFile(`${path}.lock`, 'shared')
     if (!users) throw new Error(`somebody holds ${path}.lock without holding the layer's lock`)
     try {
@@ -182,7 +182,7 @@ export class MountPoints {
     let swept = false
     // Once for each time that something was mounted over it.
     while (this.isMounted(id, place)) {
-      this.#native.umount2(encode(path), UMOUNT.DETACH | UMOUNT.NOFOLLOW)
+      unmount(this.#native, path)
       swept = true
     }
     try {
@@ -224,18 +224,7 @@ export class MountPoints {
 
   /** Makes a mount of what is at a path, writable or not. */
   bind(from: string, target: string, readOnly: boolean): void {
-    const native = this.#native
-    const to = encode(target)
-    native.mount(encode(from), to, '', MS.BIND)
-    const { RDONLY } = MOUNT_ATTR
-    try {
-      native.mountSetattr(to, readOnly ? RDONLY : 0, readOnly ? 0 : RDONLY)
-    } catch (error) {
-      if ((error as SysError).code !== 'ENOSYS') throw error
-      // Before Linux 5.12. It also drops what else the mount was told.
-      const flags = MS.REMOUNT | MS.BIND | (readOnly ? MS.RDONLY : 0)
-      native.mount(encode('none'), to, '', flags)
-    }
+    bindMount(this.#native, from, target, readOnly)
   }
 
   /** Unmounts whatever only this process uses. */
@@ -259,6 +248,20 @@ export class MountPoints {
 
   async #learnBoot(): Promise<void> {
     this.#boot ??= (await this.#sys.bootId()) ?? 'unknown'
+  }
+
+  /** Somebody uses it, and it is not here: it is where this process does not see it. */
+  #refuseElsewhere(id: CacheID, path: string): void {
+    using alone = this.#sys.tryLockFile(`${path}.lock`, 'exclusive')
+    if (alone) return
+    throw new LayerError(
+      'ERR_MOUNT_IN_USE',
+      `Cannot mount layer ${id}: it is mounted in another mount namespace`,
+      {
+        data: { id, path },
+        hint: 'Work on it there, or end what uses it there: for example another varve unshare',
+      },
+    )
   }
 
   #drop(key: string, held: Held): void {

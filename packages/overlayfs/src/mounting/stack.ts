@@ -34,8 +34,9 @@ export interface Mounter {
  * - `descriptors`: step by step, directories as descriptors (Linux 6.13).
  * - `strings`: step by step, directories one by one as paths (Linux 6.7).
  * - `options`: all at once, in one page of options (mount(2)).
+ * - `fuse`: by processes of fuse-overlayfs, which the kernel allows to whom it allows none of these.
  */
-export const MOUNT_METHODS = ['descriptors', 'strings', 'options'] as const
+export const MOUNT_METHODS = ['descriptors', 'strings', 'options', 'fuse'] as const
 
 /** One of {@link MOUNT_METHODS}. */
 export type MountMethod = (typeof MOUNT_METHODS)[number]

@@ -7,7 +7,7 @@ import { MOUNT_METHODS } from '../mounting/stack.ts'
 import type { Features } from './features.ts'
 
 /** Changes whenever {@link Features} or the way they are found out does. */
-const VERSION = 1
+const VERSION = 2
 
 /** Which file system, and where what was found out about it is kept. */
 export interface ProbePlace {

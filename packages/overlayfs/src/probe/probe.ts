@@ -4,6 +4,7 @@ import type { DriverCapabilities } from '@varve/core'
 import { AT, DT, type NativeCalls, O, S, type SysError } from '@varve/sys'
 import { type Marks, marksOf } from '../marks.ts'
 import { mounterOf } from '../mounting/mounter.ts'
+import { unmount } from '../mounting/single-mount.ts'
 import {
   MOUNT_METHODS,
   type Mounter,
@@ -25,6 +26,7 @@ const NO: ReadonlySet<string> = new Set(['EPERM', 'EACCES', 'EINVAL', 'ENOTSUP']
  *
  * @param directory an empty directory of one's own, on the file system of the layers
  * @param methods ways to mount that may be used
+ * @param wanted the attributes that the layers there have; default: root's, if they can be set
  * @throws LayerError `ERR_NOT_SUPPORTED` if it cannot work, with the way out
  */
 export function probe(
@@ -32,8 +34,9 @@ export function probe(
   directory: string,
   methods: readonly MountMethod[] = MOUNT_METHODS,
   defaults: KernelDefaults = kernelDefaults(),
+  wanted?: 'user' | 'trusted',
 ): Features {
-  const userxattr = !canMark(native, directory, marksOf(false))
+  const userxattr = wanted === 'user' || !canMark(native, directory, marksOf(false))
   const marks = marksOf(userxattr)
   if (userxattr && !canMark(native, directory, marks)) {
     throw unsupported('its file system keeps no extended attributes')
@@ -49,13 +52,16 @@ export function probe(
     ...(defaults.metacopy ? [['metacopy', 'off'] as const] : []),
   ]
   const method = firstThatWorks(native, settings, directory, methods)
-  const volatile = tries(() => {
-    const more: OverlaySettings = [...settings, ['volatile', true]]
-    tryMount(mounterOf(native, method, more, directory), native, directory, 'volatile')
-  })
+  // fuse-overlayfs knows none of the settings, and puts nothing on stable storage by itself.
+  const volatile =
+    method !== 'fuse' &&
+    tries(() => {
+      const more: OverlaySettings = [...settings, ['volatile', true]]
+      tryMount(mounterOf(native, method, more, directory), native, directory, 'volatile')
+    })
   return {
     method,
-    settings,
+    settings: method === 'fuse' ? [] : settings,
     userxattr,
     nativeDiff: hasNativeDiff(native, method, settings, marks, directory),
     metacopy: defaults.metacopy ?? false,
@@ -72,7 +78,7 @@ function firstThatWorks(
   directory: string,
   methods: readonly MountMethod[],
 ): MountMethod {
-  let cause: unknown
+  let cause: Error | undefined
   for (const method of methods) {
     try {
       tryMount(mounterOf(native, method, settings, directory), native, directory, method)
@@ -80,10 +86,11 @@ function firstThatWorks(
     } catch (error) {
       const { syscall } = error as SysError
       if (syscall === undefined) throw error
-      cause = error
+      // What the kernel says of its own overlay says more than that a program is not installed.
+      cause ??= error as Error
     }
   }
-  throw unsupported(`the kernel mounts no overlay there: ${(cause as Error).message}`, cause)
+  throw unsupported(`nothing mounts an overlay there: ${cause?.message}`, cause)
 }
 
 /** Mounts two layers and looks through them. */
@@ -95,7 +102,7 @@ function tryMount(mounter: Mounter, native: NativeCalls, directory: string, name
     writeFileSync(bed.at('merged/made'), '')
     rmSync(bed.at('merged/seen'))
   } finally {
-    native.umount2(bytes(bed.at('merged')), 0)
+    unmount(native, bed.at('merged'))
   }
   using _view = mounter.view({ lowers: [bed.at('diff'), bed.at('one'), bed.at('two')] })
 }
@@ -127,7 +134,7 @@ function hasNativeDiff(
     }
     return getMark(native, bed.at('diff/d2'), marks.redirect) === undefined
   } finally {
-    native.umount2(bytes(bed.at('merged')), 0)
+    unmount(native, bed.at('merged'))
   }
 }
 
