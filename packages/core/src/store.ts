@@ -161,7 +161,8 @@ export interface CheckOptions extends CallOptions {
   /** Also read every byte: digests, and each file's metadata where the driver can compare it. */
   readonly full?: boolean
   /**
-   * Set damaged layers aside, and what stands on them, and sweep what nothing refers to. Files of a
+   * Set damaged layers aside, and what stands on them, and sweep what nothing refers to; except for
+   * layers whose files are also those of a read-write layer, or of another process. Files of a
    * read-write layer are never deleted, and one whose parent is gone stays listed: load the parent
    * again.
    */

@@ -5,6 +5,7 @@ import type { CheckOptions, Problem } from '../store.ts'
 import { callOptions, checkAborted } from '../streams.ts'
 import type { StoreContext } from './context.ts'
 import { type Depth, type Fault, faultsOf } from './faults.ts'
+import { whoMayNeedOrphans, whoNeedsFiles } from './files-beneath.ts'
 import { acquireLayer } from './read-only-layer.ts'
 import { cleanup, orphans } from './recovery.ts'
 import { setDamagedAside, setLayerAside, setMountAside, setUnloadableAside } from './set-aside.ts'
@@ -29,11 +30,17 @@ export async function* check(
     const full = damaged.has(layer.parent) ? 'bytes' : 'files'
     const faults = await checkLayer(ctx, layer, options.full ? full : 'there', options)
     if (faults.length > 0) damaged.add(layer.chainID)
-    if (repair && faults.length > 0) {
+    if (faults.length === 0) continue
+    const needs = repair ? await whoNeedsFiles(ctx, layer) : undefined
+    const repaired = repair && needs === undefined
+    if (repaired) {
       const unloadable = faults.every(({ kind }) => kind === 'missing-parent')
       await (unloadable ? setUnloadableAside(ctx, layer.chainID) : setLayerAside(ctx, layer))
     }
-    for (const fault of faults) yield { ...fault, subject: layer.chainID, repaired: repair }
+    const why = needs === undefined ? '' : `; left in place, since ${needs} stands on its files`
+    for (const { kind, message } of faults) {
+      yield { kind, message: `${message}${why}`, subject: layer.chainID, repaired }
+    }
   }
   for (const mount of await Array.fromAsync(ctx.metadata.mounts())) {
     checkAborted(options.signal, ATTEMPT)
@@ -133,9 +140,12 @@ async function* checkOrphans(ctx: StoreContext, repair: boolean): AsyncGenerator
     const message = `Interrupted and not finished: ${pending.subject}`
     yield { kind: 'interrupted', subject: pending.subject, message, repaired: repair }
   }
+  const name = await whoMayNeedOrphans(ctx)
+  const why = name === undefined ? '' : `; left alone, since read-write layer ${name} may need it`
   for (const id of await orphans(ctx)) {
-    const message = `Nothing refers to driver layer ${id}`
-    yield { kind: 'unreferenced-data', subject: id, message, repaired: repair }
+    const message = `Nothing refers to driver layer ${id}${why}`
+    const repaired = repair && name === undefined
+    yield { kind: 'unreferenced-data', subject: id, message, repaired }
   }
   if (repair) await cleanup(ctx)
 }

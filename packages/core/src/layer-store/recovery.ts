@@ -1,6 +1,7 @@
 import type { CacheID } from '../ids.ts'
 import type { StoreContext } from './context.ts'
 import { verifyUnsafe } from './durability.ts'
+import { whoMayNeedOrphans } from './files-beneath.ts'
 import { finishPending } from './release.ts'
 
 /**
@@ -64,9 +65,14 @@ export async function cleanup(ctx: StoreContext): Promise<readonly string[]> {
       `left alone what may belong to ${damage.kind} ${damage.subject}: ${damage.reason}`,
     ]
   }
+  const name = await whoMayNeedOrphans(ctx)
   for (const id of await orphans(ctx)) {
-    await ctx.driver.remove(id)
-    done.push(`removed driver layer ${id}, which nothing referred to`)
+    if (name === undefined) await ctx.driver.remove(id)
+    done.push(
+      name === undefined
+        ? `removed driver layer ${id}, which nothing referred to`
+        : `left alone driver layer ${id}, which read-write layer ${name} may need`,
+    )
   }
   for (const what of await ctx.driver.cleanup()) done.push(`cleared away ${what}`)
   return done

@@ -1,6 +1,6 @@
 /** Whatever fails, it is reported by its code and leaves nothing. */
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { chainIDOf, type DiffID, digestOf, LayerError } from '@varve/core'
 import { allOf, equalBytes, failsWith } from '../expect.ts'
@@ -184,6 +184,28 @@ export const failing: readonly StoreCase[] = [
       const again = await add(store, [TAR])
       assert.equal(digestOf(await bytes(again.tar())), again.diffID)
       assert.equal(await store.has(good.chainID), true)
+    },
+  },
+  {
+    name: 'repair does not take the files of a damaged layer away from beneath a read-write layer',
+    needs: 'alter',
+    needsCodec: true,
+    run: async (kit) => {
+      let store = await kit.open()
+      const { chainID, cacheID } = await add(store, [TAR])
+      await store.createRW('one', { parent: chainID })
+      await kit.bed.alter?.(store.driver, cacheID, (path) =>
+        writeFile(join(path, 'd/f'), 'CONTENT'),
+      )
+      store = await kit.reopen(store)
+      const isShared = store.driver.capabilities.mount === 'kernel'
+      const found = await allOf(store.check({ full: true, repair: true }))
+      const ofLayer = found.filter(({ subject }) => subject === chainID)
+      assert.ok(ofLayer.length > 0 && ofLayer.every(({ repaired }) => repaired !== isShared))
+      assert.equal(await store.has(chainID), isShared)
+      const rw = await store.getRW('one')
+      await using mount = await rw.mount()
+      assert.equal((await readFile(join(mount.path, 'd/g'), 'utf8')).length, 50_000)
     },
   },
   {
