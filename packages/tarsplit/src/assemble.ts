@@ -2,7 +2,8 @@ import type { ByteSource, CallOptions, FileGetter } from '@varve/core'
 import type { LayerError } from '@varve/core/errors'
 import { crc64 } from './crc64.ts'
 import { checkSignal, corruptPayload } from './faults.ts'
-import { type FileItem, RecordReader } from './record-reader.ts'
+import type { FileItem } from './record-entry.ts'
+import { RecordReader } from './record-reader.ts'
 
 /** Chunks come out at least this long, the last one aside. */
 const CHUNK = 1 << 16

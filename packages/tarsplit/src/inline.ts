@@ -1,7 +1,8 @@
 import type { ByteSource, DisplacedFile } from '@varve/core'
 import { crc64 } from './crc64.ts'
 import { corruptPayload } from './faults.ts'
-import { type FileItem, RecordReader } from './record-reader.ts'
+import type { FileItem } from './record-entry.ts'
+import { RecordReader } from './record-reader.ts'
 import { RecordWriter } from './record-writer.ts'
 
 /** See `TarSplitCodec.inline`. */

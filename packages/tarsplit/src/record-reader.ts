@@ -1,60 +1,20 @@
 import type { LayerError } from '@varve/core/errors'
-import { Base64Decoder, decodeBase64 } from './base64.ts'
-import { corruptRecord } from './faults.ts'
+import { Base64Decoder } from './base64.ts'
+import { closingQuote, endOfValue, MORE, skipSpace, stringContent } from './json-bytes.ts'
 import {
-  closingQuote,
-  endOfValue,
-  isPlain,
-  MORE,
-  parseInteger,
-  parseJson,
-  skipSpace,
-  stringContent,
-} from './json-bytes.ts'
+  corruptEntry,
+  type FileItem,
+  keyOf,
+  RecordEntry,
+  type SegmentItem,
+} from './record-entry.ts'
 
 /** Longest text of one entry, segment payloads aside: more than a name of 1 MiB, escaped. */
 const ENTRY_LIMIT = 1 << 23
 /** Most bytes of a segment that are handed out at once. */
 const PIECE = 3 << 14
 
-/** A piece of a segment; `bytes` is valid until the next call of the reader. */
-export interface SegmentItem {
-  readonly type: 'segment'
-  readonly bytes: Uint8Array
-}
-
-/** A file entry. */
-export interface FileItem {
-  readonly type: 'file'
-  /** Raw bytes of the name. */
-  readonly name: Uint8Array
-  /** As it is in the record: may be negative or beyond 2⁵³. */
-  readonly size: bigint
-  /** 8 bytes, or none. */
-  readonly checksum: Uint8Array | undefined
-}
-
-interface Fields {
-  type: bigint | undefined
-  name: Uint8Array
-  nameRaw: Uint8Array
-  size: bigint
-  /** Absent until it is met; `null` stands for no payload. */
-  payload: Uint8Array | null | undefined
-  /** Whether the payload was handed out piece by piece. */
-  streamed: boolean
-}
-
 const NOTHING = new Uint8Array(0)
-
-const newFields = (): Fields => ({
-  type: undefined,
-  name: NOTHING,
-  nameRaw: NOTHING,
-  size: 0n,
-  payload: undefined,
-  streamed: false,
-})
 
 /**
  * Reads the records that Go's tar-split has written in any of its versions, and whatever else
@@ -72,9 +32,9 @@ export class RecordReader {
 
   #inside: 'nothing' | 'object' | 'segment' = 'nothing'
   #first = true
-  #fields = newFields()
   #entries = 0
   readonly #decoder = new Base64Decoder()
+  #entry = new RecordEntry(0, this.#decoder)
   readonly #piece = new Uint8Array(PIECE + 8)
 
   /** Adds a chunk, once {@link next} has returned undefined. */
@@ -108,7 +68,7 @@ export class RecordReader {
       const step = this.#member()
       if (step === 'more') return this.#keep()
       if (step === 'end') {
-        const item = this.#item()
+        const item = this.#entry.item()
         this.#inside = 'nothing'
         this.#entries++
         if (item) return item
@@ -122,7 +82,7 @@ export class RecordReader {
   }
 
   #corrupt(why: string): LayerError {
-    return corruptRecord(`entry ${this.#entries} ${why}`, { entry: this.#entries })
+    return corruptEntry(this.#entries, why)
   }
 
   /** Copies what is left of a chunk, which is not ours any more once the next is asked for. */
@@ -150,7 +110,7 @@ export class RecordReader {
     this.#at++
     this.#inside = 'object'
     this.#first = true
-    this.#fields = newFields()
+    this.#entry = new RecordEntry(this.#entries, this.#decoder)
     return true
   }
 
@@ -175,13 +135,13 @@ export class RecordReader {
     const from = skipSpace(text, colon, end)
     if (from === end) return 'more'
     const key = keyOf(text.subarray(keyFrom, keyEnd))
-    if (key === 'payload' && this.#fields.type === 2n && text[from] === 0x22) {
+    if (key === 'payload' && this.#entry.isSegment && text[from] === 0x22) {
       this.#startSegment(from + 1)
       return 'next'
     }
     const to = endOfValue(text, from, end)
     if (to === MORE) return 'more'
-    this.#set(key, text.subarray(from, to))
+    this.#entry.set(key, text.subarray(from, to))
     this.#first = false
     this.#at = to
     return 'next'
@@ -194,50 +154,8 @@ export class RecordReader {
     return at + 1
   }
 
-  #set(key: Key | undefined, value: Uint8Array): void {
-    const fields = this.#fields
-    const isNull = value.length === 4 && value[0] === 0x6e
-    if (key === 'type') {
-      fields.type = isNull ? fields.type : this.#integer(value)
-    } else if (key === 'name') {
-      if (!isNull) fields.name = this.#string(value)
-    } else if (key === 'name_raw') {
-      fields.nameRaw = isNull ? NOTHING : this.#base64(value)
-    } else if (key === 'size') {
-      fields.size = isNull ? fields.size : this.#integer(value)
-    } else if (key === 'payload') {
-      if (fields.streamed) throw this.#corrupt('has two payloads')
-      fields.payload = isNull ? null : this.#base64(value)
-    } else if (key === 'position') {
-      if (!isNull) this.#integer(value)
-    } else {
-      parseJson(decode(value))
-    }
-  }
-
-  #integer(value: Uint8Array): bigint {
-    const integer = parseInteger(value)
-    if (integer === undefined) throw this.#corrupt('holds a malformed number')
-    return integer
-  }
-
-  #string(value: Uint8Array): Uint8Array {
-    if (value[0] !== 0x22) throw this.#corrupt('holds something else where a string should be')
-    return stringContent(value.subarray(1, -1))
-  }
-
-  #base64(value: Uint8Array): Uint8Array {
-    const isBare = value[0] === 0x22 && isPlain(value)
-    const bytes = decodeBase64(isBare ? value.subarray(1, -1) : this.#string(value), this.#decoder)
-    if (!bytes) throw this.#corrupt('holds malformed base64')
-    return bytes
-  }
-
   #startSegment(at: number): void {
-    if (this.#fields.payload !== undefined || this.#fields.streamed) {
-      throw this.#corrupt('has two payloads')
-    }
-    this.#fields.streamed = true
+    this.#entry.stream()
     this.#inside = 'segment'
     this.#first = false
     this.#at = at
@@ -280,47 +198,4 @@ export class RecordReader {
     if (decoded < 0) throw this.#corrupt('holds malformed base64')
     return decoded
   }
-
-  /** The finished entry as an item; nothing for a segment that is empty or was handed out. */
-  #item(): SegmentItem | FileItem | undefined {
-    const { type, name, nameRaw, size, payload, streamed } = this.#fields
-    // No packer writes these; a file entry with a damaged type would look so.
-    if (type === 2n && (name.length > 0 || nameRaw.length > 0 || size !== 0n)) {
-      throw this.#corrupt('is a segment with a name or size')
-    }
-    if (streamed && type === 2n) return undefined
-    if (payload === undefined) throw this.#corrupt('has no payload')
-    if (type === 2n) return payload?.length ? { type: 'segment', bytes: payload } : undefined
-    if (type !== 1n || streamed) throw this.#corrupt(`is of the unknown type ${type}`)
-    const checksum = payload?.length ? payload : undefined
-    // Checked also where there is nothing to read, so that a lost size does not go unnoticed.
-    const fits = checksum ? checksum.length === 8 && size > 0n : size <= 0n
-    if (!fits) throw this.#corrupt('has a size and no checksum, or the reverse')
-    return { type: 'file', name: nameRaw.length > 0 ? nameRaw : name, size, checksum }
-  }
-}
-
-/** The keys of tar-split's `storage.Entry`. */
-const KEYS = ['type', 'name', 'name_raw', 'size', 'payload', 'position'] as const
-type Key = (typeof KEYS)[number]
-
-/** Which key that is, in any case: `encoding/json` even takes `ſize` for `size`. */
-function keyOf(text: Uint8Array): Key | undefined {
-  if (isPlain(text)) return KEYS.find((key) => isKey(text, key))
-  const folded = decode(stringContent(text)).toUpperCase()
-  return KEYS.find((key) => key.toUpperCase() === folded)
-}
-
-function isKey(text: Uint8Array, key: Key): boolean {
-  if (text.length !== key.length) return false
-  for (let i = 0; i < key.length; i++) {
-    const char = key.charCodeAt(i)
-    const byte = text[i] as number
-    if (byte !== char && (char < 0x61 || byte !== char - 0x20)) return false
-  }
-  return true
-}
-
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes)
 }
