@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { check } from './commands/check.ts'
 import { convert } from './commands/convert.ts'
 import { df } from './commands/df.ts'
+import { graph } from './commands/graph/index.ts'
 import { history } from './commands/history.ts'
 import { images } from './commands/images.ts'
 import { info } from './commands/info.ts'
@@ -30,7 +31,7 @@ const VERBS: Readonly<Record<string, readonly Verb[]>> = {
   'Read-write layers:': [create, mount, umount, diff, commit, ps, fork, reset, rm],
   'Looking:': [inspect, history, layers, tree],
   'The store:': [df, prune, check, convert, info, unshare],
-  'Plumbing:': [layer, tarsplit],
+  'Plumbing:': [layer, graph, tarsplit],
 }
 
 const EPILOGUE = `

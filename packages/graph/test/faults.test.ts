@@ -78,7 +78,7 @@ test.skipIf(!injector)(
     const report = await tryFaults(injector, {
       name: 'migrate',
       points: 16,
-      script: scriptAt('migration'),
+      script: scriptAt('migration/operation'),
       prepare: (dir) => writeOldRoot(join(dir, 'old')),
       watched: 'new',
       faults: [

@@ -48,8 +48,10 @@ const diffID = (image: typeof base) => digestOf(tarOfImage(image))
 describe('migrate', () => {
   test('brings every image, its layers byte for byte, with its tags and its parent', async () => {
     await using bed = await openBed()
-    const { images, failed } = await bed.run()
+    const told: string[] = []
+    const { images, failed } = await bed.run({ onMigrated: (image) => told.push(image.id) })
     expect(failed).toEqual([])
+    expect(told).toEqual(images.map((image) => image.id))
     const byID = new Map(images.map((image) => [image.id, image]))
     expect([...byID.keys()].sort()).toEqual(sound.map((image) => image.id).sort())
     const top = await bed.images.get('app')

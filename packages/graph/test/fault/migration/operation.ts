@@ -5,7 +5,7 @@
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { migrate } from '@varve/graph'
-import { openOldGraph, openStoreAt } from '../support/store-bed.ts'
+import { openOldGraph, openStoreAt } from '../../support/store-bed.ts'
 
 if (process.argv[2] !== undefined && import.meta.main) {
   const root = process.argv[2]
