@@ -31,6 +31,9 @@ import { makeLayer } from './layers/make-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
 import { resetLayer } from './layers/reset-layer.ts'
 import { layoutOf } from './layers/stacks.ts'
+import { settingsOf } from './options/settings.ts'
+import { parseStorageOptions, type StorageOptions } from './options/storage-options.ts'
+import { requireSound } from './options/volatile.ts'
 import type { Parts } from './parts.ts'
 import { statusOf } from './status.ts'
 
@@ -54,8 +57,28 @@ export class OverlayDriver implements Driver {
   }
 
   async create(id: CacheID, options: DriverCreateOptions = {}): Promise<void> {
-    const { home, native, marks } = this.#parts
-    const { parent } = options
+    await this.#make(id, options.parent, {}, async () => {})
+  }
+
+  async createReadWrite(id: CacheID, options: DriverCreateReadWriteOptions = {}): Promise<void> {
+    const { parent, copyOf } = options
+    asCacheID(id)
+    let settings = parseStorageOptions(options.storageOptions ?? {})
+    if (copyOf === undefined) return this.#make(id, parent, settings, async () => {})
+    await this.#find(copyOf)
+    await requireSound(this.#parts, copyOf)
+    settings = { ...(await settingsOf(this.#parts, copyOf)), ...settings }
+    await this.#make(id, parent, settings, () => copyUpper(this.#parts, copyOf, id, options))
+  }
+
+  /** What is left of a layer that could not be made, or not filled, is removed. */
+  async #make(
+    id: CacheID,
+    parent: CacheID | undefined,
+    settings: StorageOptions,
+    fill: () => Promise<void>,
+  ): Promise<void> {
+    const { home } = this.#parts
     asCacheID(id)
     const attempt = `Cannot create layer ${id}`
     if (parent !== undefined) await this.#find(parent)
@@ -65,37 +88,17 @@ export class OverlayDriver implements Driver {
       })
     }
     try {
-      await makeLayer(home, native, marks, id, parent)
+      await makeLayer(this.#parts, id, parent, settings)
+      await fill()
     } catch (error) {
       throw await cleanUp(wrapError(error, attempt, { id, parent }), () => this.remove(id))
     }
   }
 
-  async createReadWrite(id: CacheID, options: DriverCreateReadWriteOptions = {}): Promise<void> {
-    for (const option of Object.keys(options.storageOptions ?? {})) {
-      throw new LayerError(
-        'ERR_NOT_SUPPORTED',
-        `Cannot create layer ${id}: no option "${option}"`,
-        { data: { id, option }, hint: 'The overlay driver has no storage options; leave them out' },
-      )
-    }
-    const { copyOf } = options
-    if (copyOf !== undefined) await this.#find(copyOf)
-    await this.create(id, options)
-    if (copyOf === undefined) return
-    try {
-      await copyUpper(this.#parts, copyOf, id, options)
-    } catch (error) {
-      const wrapped = wrapError(error, `Cannot copy layer ${copyOf}`, { id, copyOf })
-      throw await cleanUp(wrapped, () => this.remove(id))
-    }
-  }
-
   async remove(id: CacheID, options: CallOptions = {}): Promise<void> {
-    const { home, trees, mounts } = this.#parts
     asCacheID(id)
     try {
-      await removeLayer(home, trees, mounts, id, options)
+      await removeLayer(this.#parts, id, options)
     } catch (error) {
       throw wrapError(error, `Cannot remove layer ${id}`, { id })
     }
@@ -235,6 +238,7 @@ export class OverlayDriver implements Driver {
   ): AsyncGenerator<T> {
     await this.#find(id)
     if (parent !== undefined) await this.#find(parent)
+    await requireSound(this.#parts, id)
     yield* differences(this.#parts, id, parent, options, compare)
   }
 

@@ -17,6 +17,7 @@ import { openTrees } from '@varve/trees'
 import { homeAt, openHome } from './home.ts'
 import { homeMarks, settleMarks } from './home-marks.ts'
 import { sweepMounts } from './layers/cleanup.ts'
+import { ProjectQuota } from './options/project-quota.ts'
 import { OverlayDriver } from './overlay-driver.ts'
 import type { Parts } from './parts.ts'
 import { memoryPlace, readOnlyDriver } from './read-only.ts'
@@ -104,7 +105,8 @@ export async function overlay(options: OverlayOptions): Promise<Driver> {
     const mounter = mounterOf(native, method, settings, links)
     const mounts = new MountPoints(home, sys, native)
     const marks = marksOf(features.userxattr)
-    const parts = { home, sys, native, features, mounter, mounts, marks, scratch, trees }
+    const quota = new ProjectQuota(home.root, sys, native)
+    const parts = { home, sys, native, features, mounter, mounts, marks, scratch, quota, trees }
     await sweepMounts(parts)
     return new OverlayDriver(parts)
   } catch (error) {
@@ -144,6 +146,7 @@ async function openReadOnly(
       mounter: mounterOf(native, features.method, features.settings, place.path),
       mounts: new MountPoints(home, sys, native),
       scratch: new Scratch(home.aside, sys, native, trees),
+      quota: new ProjectQuota(home.root, sys, native),
       trees,
     }
     return readOnlyDriver(new OverlayDriver(parts), parts, place)

@@ -2,6 +2,7 @@ import type { Features, Marks, Mounter, MountPoints, Scratch } from '@varve/over
 import type { NativeCalls, Sys } from '@varve/sys'
 import type { Trees } from '@varve/trees'
 import type { Home } from './home.ts'
+import type { ProjectQuota } from './options/project-quota.ts'
 
 /** What an open driver is made of. */
 export interface Parts {
@@ -13,5 +14,6 @@ export interface Parts {
   readonly mounter: Mounter
   readonly mounts: MountPoints
   readonly scratch: Scratch
+  readonly quota: ProjectQuota
   readonly trees: Trees
 }

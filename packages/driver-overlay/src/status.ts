@@ -5,6 +5,7 @@ import type { Parts } from './parts.ts'
 export async function statusOf({
   home,
   features,
+  quota,
 }: Parts): Promise<Readonly<Record<string, string>>> {
   return {
     'Backing Filesystem': await fileSystemOf(home.root),
@@ -21,5 +22,6 @@ export async function statusOf({
     'Kernel metacopy': features.metacopy ? 'on, turned off here' : 'off',
     'Kernel redirect_dir': features.redirectDir ? 'on, turned off here' : 'off',
     'Supports volatile': String(features.volatile),
+    'Supports size': home.writable ? (quota.reasonAgainst() ?? 'true') : 'not looked for',
   }
 }

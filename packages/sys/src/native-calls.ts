@@ -16,6 +16,7 @@
  */
 import type { DeviceCalls } from './device-calls.ts'
 import type { MountCalls } from './mount-calls.ts'
+import type { QuotaCalls } from './quota-calls.ts'
 
 /** An operating-system error, shaped as those of `node:fs`. */
 export interface SysError extends Error {
@@ -66,7 +67,7 @@ export interface DirEntry {
 export type CopyMethod = 'reflink' | 'copy_file_range' | 'read-write'
 
 /** See the module's text. */
-export interface NativeCalls extends MountCalls, DeviceCalls {
+export interface NativeCalls extends MountCalls, DeviceCalls, QuotaCalls {
   /** Whether `openat2` exists (Linux 5.6) and no seccomp filter forbids it. */
   readonly hasOpenat2: boolean
 

@@ -14,6 +14,7 @@ import { diskSize } from '../layers/disk-size.ts'
 import { mountLayer, viewBeneath } from '../layers/layer-mounts.ts'
 import { isCommitted } from '../layers/make-layer.ts'
 import { type Layout, layoutOf } from '../layers/stacks.ts'
+import { requireSound } from '../options/volatile.ts'
 import type { Parts } from '../parts.ts'
 import { LowerTree } from './lower-tree.ts'
 import { mountedWhiteouts, overlayWhiteouts } from './overlay-whiteouts.ts'
@@ -26,6 +27,7 @@ export async function applyDiff(
   options: CallOptions,
 ): Promise<AppliedDiff> {
   const layout = await layoutOf(parts.home, id)
+  await requireSound(parts, id)
   const aside = await parts.scratch.open()
   try {
     const applied =
@@ -58,6 +60,8 @@ async function applyStraight(
   using _lock = await mounts.lock(id, options.signal)
   if (await isCommitted(parts.home, id)) throw isFinal(id)
   if (PLACES.some((place) => mounts.isMounted(id, place))) return undefined
+  // Root may go beyond a limit of ext4, but not through a mount.
+  if (parts.quota.projectOf(parts.home.layer(id)) !== undefined) return undefined
   if ((await readdir(layout.diff)).length > 0) return undefined
   using beneath = viewBeneath(parts, layout)
   using lower = new LowerTree(sys, native, beneath?.path, beneath?.merged ?? false, marks)

@@ -16,9 +16,9 @@ export async function sweepMounts({ mounts }: Parts): Promise<string[]> {
 
 /** Clears away what no layer needs; returns one text for each kind or layer. */
 export async function cleanUpHome(parts: Parts): Promise<string[]> {
-  const { home, scratch, trees } = parts
+  const { home, scratch } = parts
   const done = await sweepMounts(parts)
-  for (const id of await finishRemovals(home, trees)) done.push(`half-removed layer ${id}`)
+  for (const id of await finishRemovals(parts)) done.push(`half-removed layer ${id}`)
   const resets = await finishResets(parts)
   if (resets > 0) done.push(`files that ${resets} interrupted resets had thrown away`)
   await restoreLinks(home)

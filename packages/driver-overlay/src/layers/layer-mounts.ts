@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type CacheID, type Driver, LayerError, type Mount, type MountOptions } from '@varve/core'
 import { type MountPoints, PLACES, type Place, type View } from '@varve/overlayfs'
 import { AT, O } from '@varve/sys'
+import { beginMount, clearKernelMark } from '../options/volatile.ts'
 import type { Parts } from '../parts.ts'
 import { noteFuse, settle } from './fuse-written.ts'
 import { isCommitted } from './make-layer.ts'
@@ -22,8 +23,9 @@ export async function mountLayer(parts: Parts, id: CacheID, options: MountOption
     return { path: layout.diff, readOnly, async [Symbol.asyncDispose]() {} }
   }
   const place: Place = readOnly ? 'view' : 'merged'
+  const volatile = await beginMount(parts, id)
   const path = mounts.use(id, place, (target) =>
-    mountOn(parts, id, layout, target, { ...options, readOnly, committed }),
+    mountOn(parts, id, layout, target, { ...options, readOnly, committed, volatile }),
   )
   if (options.keep) keep(mounts, id, place)
   let used = true
@@ -77,6 +79,7 @@ function keep(mounts: MountPoints, id: CacheID, place: Place): void {
 interface How {
   readonly readOnly: boolean
   readonly committed: boolean
+  readonly volatile: boolean
   readonly mountLabel?: string
 }
 
@@ -85,7 +88,7 @@ function mountOn(
   id: CacheID,
   { diff, view, writable }: Layout,
   target: string,
-  { readOnly, committed, mountLabel }: How,
+  { readOnly, committed, volatile, mountLabel }: How,
 ): void {
   const { home, mounts, mounter } = parts
   if (!view || !writable) {
@@ -98,7 +101,8 @@ function mountOn(
     mounts.bind(join(home.layer(id), other), target, readOnly)
     return
   }
-  const request = { readOnly, ...(mountLabel === undefined ? {} : { label: mountLabel }) }
+  if (volatile && writable.upper) clearKernelMark(writable.upper.work)
+  const request = { readOnly, volatile, ...(mountLabel === undefined ? {} : { label: mountLabel }) }
   if (parts.features.method === 'fuse' && !committed) noteFuse(parts, id)
   mounter.mount(committed ? view : writable, target, request)
 }

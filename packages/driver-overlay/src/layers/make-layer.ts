@@ -4,6 +4,9 @@ import { copyMetadata, ITSELF, type Marks, type Spot } from '@varve/overlayfs'
 import { AT, type NativeCalls, O } from '@varve/sys'
 import { writeSynced } from '@varve/trees'
 import { type Home, isThere, PRIVATE } from '../home.ts'
+import { applySettings } from '../options/settings.ts'
+import type { StorageOptions } from '../options/storage-options.ts'
+import type { Parts } from '../parts.ts'
 import { giveShortName, lowersOf, shortNameOf } from './short-names.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -11,16 +14,18 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 /**
  * Makes an empty layer, in place: the store has written its id down, so a half-made one is found.
  *
- * @throws `EEXIST` if there is something of that id
+ * @throws `EEXIST` if there is something of that id; LayerError `ERR_NOT_SUPPORTED` for a setting
  */
 export async function makeLayer(
-  home: Home,
-  native: NativeCalls,
-  marks: Marks,
+  parts: Parts,
   id: CacheID,
   parent: CacheID | undefined,
+  settings: StorageOptions,
 ): Promise<void> {
+  const { home, native, marks } = parts
   makeDirectory(native, AT.FDCWD, home.layer(id), PRIVATE)
+  // First, because what is made in it from then on counts.
+  await applySettings(parts, id, settings)
   const fd = native.openat(AT.FDCWD, bytes(home.layer(id)), O.RDONLY | O.DIRECTORY)
   try {
     makeRoot(native, marks, fd, 'diff', parent === undefined ? undefined : home.diff(parent))

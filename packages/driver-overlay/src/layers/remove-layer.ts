@@ -2,8 +2,9 @@ import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CacheID, type CallOptions, LayerError } from '@varve/core'
 import { type MountPoints, PLACES } from '@varve/overlayfs'
-import { refuseMounted, type Trees } from '@varve/trees'
+import { refuseMounted } from '@varve/trees'
 import { type Home, isThere, layersIn } from '../home.ts'
+import type { Parts } from '../parts.ts'
 import { readShortName, removeShortName } from './short-names.ts'
 
 /**
@@ -12,35 +13,40 @@ import { readShortName, removeShortName } from './short-names.ts'
  *
  * @throws LayerError `ERR_MOUNT_IN_USE`
  */
-export async function removeLayer(
-  home: Home,
-  trees: Trees,
-  mounts: MountPoints,
-  id: CacheID,
-  options: CallOptions,
-): Promise<void> {
-  await finishRemoval(home, trees, id, options)
+export async function removeLayer(parts: Parts, id: CacheID, options: CallOptions): Promise<void> {
+  const { home, mounts } = parts
+  await finishRemoval(parts, id, options)
   if (!(await isThere(home.layer(id)))) return
   {
     using _lock = await mounts.lock(id, options.signal)
     requireUnused(home, mounts, id, `Cannot remove layer ${id}`)
     await refuseMounted(home.layer(id))
     await mkdir(home.removing, { recursive: true, mode: 0o700 })
-    await rename(home.layer(id), home.removed(id))
+    await moveOut(parts, id)
   }
-  await finishRemoval(home, trees, id, options)
+  await finishRemoval(parts, id, options)
 }
 
 /** Finishes every removal that was begun; returns of which layers. */
-export async function finishRemovals(home: Home, trees: Trees): Promise<CacheID[]> {
-  const ids = await layersIn(home.removing)
-  for (const id of ids) await finishRemoval(home, trees, id, {})
+export async function finishRemovals(parts: Parts): Promise<CacheID[]> {
+  const ids = await layersIn(parts.home.removing)
+  for (const id of ids) await finishRemoval(parts, id, {})
   return ids
 }
 
+async function moveOut({ home, quota }: Parts, id: CacheID): Promise<void> {
+  try {
+    await rename(home.layer(id), home.removed(id))
+  } catch (error) {
+    // The home itself is in a project, into which no other's directory may be moved.
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+    quota.adopt(home.layer(id), home.removing)
+    await rename(home.layer(id), home.removed(id))
+  }
+}
+
 async function finishRemoval(
-  home: Home,
-  trees: Trees,
+  { home, trees, quota }: Parts,
   id: CacheID,
   options: CallOptions,
 ): Promise<void> {
@@ -48,7 +54,9 @@ async function finishRemoval(
   // Before the file that tells it is gone.
   const name = await readShortName(path)
   if (name !== undefined) await removeShortName(home, name)
+  const project = (await isThere(path)) ? quota.projectOf(path) : undefined
   await trees.remove(path, options)
+  if (project !== undefined) quota.forget(project)
 }
 
 /**

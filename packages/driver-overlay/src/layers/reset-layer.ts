@@ -3,6 +3,7 @@ import { type CacheID, type CallOptions, LayerError } from '@varve/core'
 import { AT, O, RENAME } from '@varve/sys'
 import { refuseMounted } from '@varve/trees'
 import { type Home, isThere, layersIn } from '../home.ts'
+import { forgetVolatileChanges } from '../options/volatile.ts'
 import type { Parts } from '../parts.ts'
 import { isCommitted, makeRoot } from './make-layer.ts'
 import { requireUnused } from './remove-layer.ts'
@@ -43,6 +44,7 @@ export async function resetLayer(
   } finally {
     native.close(layer)
   }
+  await forgetVolatileChanges(parts, id)
   // It is done; so this is not to be interrupted any more.
   await trees.remove(other)
 }

@@ -18,7 +18,7 @@ export function allAtOnce(
   settings: OverlaySettings,
   scratch: string,
 ): Mounter {
-  const mount = (stack: Stack, target: string, { readOnly, label }: MountRequest) => {
+  const mount = (stack: Stack, target: string, { readOnly, label, volatile }: MountRequest) => {
     const links = mkdtempSync(join(scratch, 'links-'))
     const fd = native.openat(AT.FDCWD, bytes(links), O.PATH | O.DIRECTORY)
     try {
@@ -33,6 +33,7 @@ export function allAtOnce(
         `lowerdir=${stack.lowers.map(short).join(':')}`,
       ]
       if (stack.upper) {
+        if (volatile) options.push('volatile')
         options.push(`upperdir=${short(stack.upper.diff)}`, `workdir=${short(stack.upper.work)}`)
       }
       if (label !== undefined) options.push(`context="${label}"`)

@@ -11,6 +11,8 @@ export interface MountRequest {
   readonly readOnly: boolean
   /** SELinux's, for every file of the mount. */
   readonly label?: string
+  /** Whether what is changed is never put on stable storage, whoever asks. Default false. */
+  readonly volatile?: boolean
 }
 
 /** A mount that is nowhere in the tree, or where nobody looks: gone when disposed of. */

@@ -27,7 +27,7 @@ export function stepByStep(
     withDirectory(path, (fd) => {
       native.fsconfig(fsfd, key, byPath ? `/proc/self/fd/${fd}` : fd)
     })
-  const make = (stack: Stack, { readOnly, label }: MountRequest): number => {
+  const make = (stack: Stack, { readOnly, label, volatile }: MountRequest): number => {
     const fsfd = native.fsopen('overlay')
     try {
       native.fsconfig(fsfd, 'source', 'overlay')
@@ -35,6 +35,7 @@ export function stepByStep(
       if (label !== undefined) native.fsconfig(fsfd, 'context', label)
       for (const path of stack.lowers) add(fsfd, 'lowerdir+', path)
       if (stack.upper) {
+        if (volatile) native.fsconfig(fsfd, 'volatile', true)
         add(fsfd, 'upperdir', stack.upper.diff)
         add(fsfd, 'workdir', stack.upper.work)
       }

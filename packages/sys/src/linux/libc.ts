@@ -41,6 +41,7 @@ export interface Libc {
   ftruncate(fd: number, size: number): number
   lseek(fd: number, offset: number, whence: number): number
   ioctl(fd: number, request: number, argument: number): number
+  quotactl(command: number, device: Uint8Array, id: number, argument: Uint8Array): number
   /** The same with a structure as its argument. */
   ioctlBuffer(fd: number, request: number, argument: Uint8Array): number
   copyFileRange(a: number, aAt: BigInt64Array, b: number, bAt: BigInt64Array, n: number): number
@@ -179,6 +180,7 @@ export function loadLibc(): Libc {
     ftruncate: bind('ftruncate', ['int', 'int64_t']),
     lseek: bind('lseek', ['int', 'int64_t', 'int']),
     ioctl: bind('ioctl', ['int', 'ulong', 'int']),
+    quotactl: bind('quotactl', ['int', P, 'uint', P]),
     ioctlBuffer: bind('ioctl', ['int', 'ulong', P]),
     copyFileRange: (a, aAt, b, bAt, n) => copyFileRange(a, aAt, b, bAt, n, 0),
     fsync,

@@ -6,6 +6,7 @@ import type { Libc } from './libc.ts'
 import { metadataCalls } from './metadata.ts'
 import { mountCalls } from './mounting.ts'
 import { nameCalls } from './names.ts'
+import { quotaCalls } from './quota.ts'
 import { safetyCalls } from './safety.ts'
 import { xattrCalls } from './xattrs.ts'
 
@@ -19,6 +20,7 @@ export function createNativeCalls(libc: Libc): NativeCalls {
     ...contentCalls(context),
     ...safetyCalls(context),
     ...mountCalls(context),
+    ...quotaCalls(context),
     ...deviceCalls(context),
   }
 }
