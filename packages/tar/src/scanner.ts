@@ -1,31 +1,18 @@
-import { copyOf, EMPTY, endOfText } from './bytes.ts'
+import { EMPTY } from './bytes.ts'
 import type { TarScanner, TarVisitor } from './entry.ts'
-import { Fault, faultAt, invalid, tooLong } from './fault.ts'
+import { Extensions, isExtension } from './extensions.ts'
+import { Fault, faultAt, invalid } from './fault.ts'
 import {
   BLOCK_SIZE,
   type BlockFormat,
   blockFormat,
-  EntryDraft,
+  type EntryDraft,
   isHeaderOnly,
   isZeroBlock,
   parseHeader,
   settleType,
-  TYPEFLAG,
 } from './header.ts'
-import { parseNumeric } from './numbers.ts'
-import { mergePax, type PaxRecords, parsePax } from './pax.ts'
-import {
-  finishSparse,
-  gnuSparseReader,
-  mergePaxSparse,
-  pax0SparseReader,
-  pax1SparseReader,
-  paxSparseForm,
-  type SparseReader,
-} from './sparse.ts'
-
-/** Longest body of an `x`, `g`, `L` or `K` header; the limit of Go since 1.19.2. */
-const EXTENSION_LIMIT = 1 << 20
+import { finishSparse, type SparseReader, sparseReader } from './sparse.ts'
 
 /** What the bytes at the scanner's position are. */
 type State =
@@ -36,13 +23,6 @@ type State =
   | 'pax-map'
   | 'payload'
   | 'unreferenced'
-
-/** The body of an `x`, `g`, `L` or `K` header, while it is read. */
-interface Extension {
-  readonly typeflag: number
-  readonly name: Uint8Array
-  readonly body: Uint8Array
-}
 
 /**
  * A scanner that reads tars as Go's `archive/tar` does: the formats V7, USTAR, STAR, GNU and PAX
@@ -98,12 +78,9 @@ class Scanner implements TarScanner {
   /** Bytes of it that its sparse map assigns to no part of the file. */
   #unreferenced = 0
 
-  /** What the extension headers before an entry said. */
+  /** Where the entry's first header begins. */
   #firstBlock: number | undefined
-  #records: PaxRecords | undefined
-  #longName: Uint8Array | undefined
-  #longLink: Uint8Array | undefined
-  #extension: Extension | undefined
+  readonly #extensions = new Extensions()
 
   #entry: EntryDraft | undefined
   #sparse: SparseReader | undefined
@@ -210,55 +187,33 @@ class Scanner implements TarScanner {
     const { typeflag, claimedSize } = entry
     if (claimedSize < 0 && !isHeaderOnly(typeflag)) throw invalid('a size is negative')
     this.#firstBlock ??= this.#chunkOffset + this.#at - BLOCK_SIZE
-    if (
-      typeflag === TYPEFLAG.pax ||
-      typeflag === TYPEFLAG.paxGlobal ||
-      typeflag === TYPEFLAG.longName ||
-      typeflag === TYPEFLAG.longLink
-    ) {
-      if (claimedSize > EXTENSION_LIMIT) throw tooLong('an extension header is longer than 1 MiB')
-      this.#extension = { typeflag, name: entry.name, body: new Uint8Array(claimedSize) }
-      this.#left = claimedSize
-      this.#state = 'extension'
-      if (claimedSize === 0) this.#takeExtension()
+    if (!isExtension(typeflag)) {
+      this.#takeEntry(entry, format, bytes, at)
       return
     }
-    this.#takeEntry(entry, format, bytes, at)
+    this.#extensions.open(typeflag, entry.name, claimedSize)
+    this.#left = claimedSize
+    this.#padding = paddingLength(claimedSize)
+    this.#state = 'extension'
+    if (claimedSize === 0) this.#takeExtension()
   }
 
   #readExtension(): void {
-    const { body } = this.#extension as Extension
     const from = this.#at
-    const taken = this.#pass(this.#left)
-    body.set(this.#chunk.subarray(from, this.#at), body.length - this.#left)
-    this.#left -= taken
+    this.#left -= this.#pass(this.#left)
+    this.#extensions.read(this.#chunk.subarray(from, this.#at))
     if (this.#left === 0) this.#takeExtension()
   }
 
   #takeExtension(): void {
-    const { typeflag, name, body } = this.#extension as Extension
-    this.#extension = undefined
-    this.#skip = paddingLength(body.length)
+    this.#skip = this.#padding
     this.#state = 'header'
-    if (typeflag === TYPEFLAG.longName) this.#longName = textOf(body) ?? this.#longName
-    else if (typeflag === TYPEFLAG.longLink) this.#longLink = textOf(body) ?? this.#longLink
-    else if (typeflag === TYPEFLAG.pax) this.#records = parsePax(body)
-    else {
-      const path = parsePax(body).get('path')
-      const entry = new EntryDraft()
-      entry.type = 'global'
-      entry.typeflag = typeflag
-      entry.name = path?.length ? path : name
-      this.#padding = this.#skip
-      this.#begin(entry)
-    }
+    const global = this.#extensions.close()
+    if (global) this.#begin(global)
   }
 
   #takeEntry(entry: EntryDraft, format: BlockFormat, bytes: Uint8Array, at: number): void {
-    const records = this.#records
-    if (records) mergePax(entry, records)
-    if (this.#longName) entry.name = this.#longName
-    if (this.#longLink) entry.linkname = this.#longLink
+    this.#extensions.mergeInto(entry)
     settleType(entry)
     const headerOnly = isHeaderOnly(entry.typeflag)
     if (entry.claimedSize < 0 && !headerOnly) throw invalid('a size is negative')
@@ -266,7 +221,7 @@ class Scanner implements TarScanner {
     entry.size = entry.storedSize
     this.#padding = paddingLength(entry.storedSize)
 
-    const reader = this.#sparseReader(entry, format, bytes, at)
+    const reader = sparseReader(entry, this.#extensions.records, format, bytes, at)
     if (!reader) {
       this.#begin(entry)
       return
@@ -276,27 +231,6 @@ class Scanner implements TarScanner {
     this.#left = entry.storedSize
     this.#sparse = reader
     this.#continueSparse()
-  }
-
-  /** Sets the entry's true size, too: `claimedSize` becomes that of the file with its holes. */
-  #sparseReader(
-    entry: EntryDraft,
-    format: BlockFormat,
-    bytes: Uint8Array,
-    at: number,
-  ): SparseReader | undefined {
-    if (entry.typeflag === TYPEFLAG.gnuSparse) {
-      // star uses the same typeflag for another layout.
-      if (format !== 'gnu') throw invalid('a sparse header is not of the GNU format')
-      entry.claimedSize = parseNumeric(bytes, at + 483, at + 495)
-      if (Number.isNaN(entry.claimedSize)) throw invalid('a sparse size is malformed')
-      return gnuSparseReader(bytes, at)
-    }
-    const records = this.#records
-    const form = records && paxSparseForm(records)
-    if (!form) return undefined
-    entry.claimedSize = mergePaxSparse(entry, records)
-    return form === 'pax-0' ? pax0SparseReader(records) : pax1SparseReader()
   }
 
   #continueSparse(): void {
@@ -324,9 +258,7 @@ class Scanner implements TarScanner {
   #begin(entry: EntryDraft): void {
     entry.offset = this.#firstBlock as number
     this.#firstBlock = undefined
-    this.#records = undefined
-    this.#longName = undefined
-    this.#longLink = undefined
+    this.#extensions.clear()
     this.#entry = entry
     this.#handOnRaw()
     this.#visitor.entry(entry)
@@ -362,10 +294,4 @@ class Scanner implements TarScanner {
 /** How many NULs fill up the last block of `size` bytes. */
 export function paddingLength(size: number): number {
   return (BLOCK_SIZE - (size % BLOCK_SIZE)) % BLOCK_SIZE
-}
-
-/** A GNU long name: up to the first NUL; an empty one counts for nothing. */
-function textOf(body: Uint8Array): Uint8Array | undefined {
-  const end = endOfText(body, 0, body.length)
-  return end === 0 ? undefined : copyOf(body, 0, end)
 }

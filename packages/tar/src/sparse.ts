@@ -1,7 +1,7 @@
 import { toBinary } from './bytes.ts'
 import type { SparseMap, SparseRegion } from './entry.ts'
 import { invalid, tooLong } from './fault.ts'
-import { BLOCK_SIZE, type EntryDraft } from './header.ts'
+import { BLOCK_SIZE, type BlockFormat, type EntryDraft, TYPEFLAG } from './header.ts'
 import { parseDecimal, parseNumeric } from './numbers.ts'
 import { decimal, type PaxRecords } from './pax.ts'
 
@@ -19,10 +19,38 @@ export interface SparseReader {
 }
 
 /**
+ * What reads the map of an entry, if it is sparse; its `claimedSize` becomes that of the file with
+ * its holes.
+ *
+ * @param records of the extended header before it
+ * @param bytes hold the entry's header block at `at`
+ * @throws Fault
+ */
+export function sparseReader(
+  entry: EntryDraft,
+  records: PaxRecords | undefined,
+  format: BlockFormat,
+  bytes: Uint8Array,
+  at: number,
+): SparseReader | undefined {
+  if (entry.typeflag === TYPEFLAG.gnuSparse) {
+    // star uses the same typeflag for another layout.
+    if (format !== 'gnu') throw invalid('a sparse header is not of the GNU format')
+    entry.claimedSize = parseNumeric(bytes, at + 483, at + 495)
+    if (Number.isNaN(entry.claimedSize)) throw invalid('a sparse size is malformed')
+    return gnuSparseReader(bytes, at)
+  }
+  const form = records && paxSparseForm(records)
+  if (!form) return undefined
+  entry.claimedSize = mergePaxSparse(entry, records)
+  return form === 'pax-0' ? pax0SparseReader(records) : pax1SparseReader()
+}
+
+/**
  * Map of the old GNU format: four regions in the header at `at`, and 21 in each block after it as
  * long as the one before says so.
  */
-export function gnuSparseReader(bytes: Uint8Array, at: number): SparseReader {
+function gnuSparseReader(bytes: Uint8Array, at: number): SparseReader {
   const numbers: number[] = []
   // Counted as Go counts it: the header's table, then whole blocks.
   let total = 97 - BLOCK_SIZE
@@ -53,7 +81,7 @@ const text = (records: PaxRecords, key: string): string =>
   toBinary(records.get(key) ?? new Uint8Array(0))
 
 /** The sparse format that PAX records ask for. */
-export function paxSparseForm(records: PaxRecords): 'pax-0' | 'pax-1' | undefined {
+function paxSparseForm(records: PaxRecords): 'pax-0' | 'pax-1' | undefined {
   const major = text(records, 'GNU.sparse.major')
   const minor = text(records, 'GNU.sparse.minor')
   if (major === '0' && (minor === '0' || minor === '1')) return 'pax-0'
@@ -64,7 +92,7 @@ export function paxSparseForm(records: PaxRecords): 'pax-0' | 'pax-1' | undefine
 }
 
 /** Name and size of a PAX sparse file, whose header block holds stand-ins. */
-export function mergePaxSparse(entry: EntryDraft, records: PaxRecords): number {
+function mergePaxSparse(entry: EntryDraft, records: PaxRecords): number {
   const name = records.get('GNU.sparse.name')
   if (name !== undefined && name.length > 0) entry.name = name
   for (const key of ['GNU.sparse.size', 'GNU.sparse.realsize']) {
@@ -75,7 +103,7 @@ export function mergePaxSparse(entry: EntryDraft, records: PaxRecords): number {
 }
 
 /** Map of the PAX formats 0.0 and 0.1, which is in the records. */
-export function pax0SparseReader(records: PaxRecords): SparseReader {
+function pax0SparseReader(records: PaxRecords): SparseReader {
   const count = parseDecimal(text(records, 'GNU.sparse.numblocks'))
   const map = text(records, 'GNU.sparse.map')
   const numbers = map === '' ? [] : map.split(',').map(parseDecimal)
@@ -86,7 +114,7 @@ export function pax0SparseReader(records: PaxRecords): SparseReader {
 }
 
 /** Map of the PAX format 1.0: decimal numbers on lines of their own, before the payload. */
-export function pax1SparseReader(): SparseReader {
+function pax1SparseReader(): SparseReader {
   const numbers: number[] = []
   let rest = ''
   let total = 0
