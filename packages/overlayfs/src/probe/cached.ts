@@ -24,16 +24,17 @@ interface Cached {
  * What was found out since the machine was started, on this file system, in this user namespace;
  * otherwise finds it out and writes it down.
  */
-export async function cachedFeatures(
+export async function cachedFeatures<T extends Features>(
   place: ProbePlace,
   sys: Sys,
-  find: () => Promise<Features>,
-): Promise<Features> {
+  find: () => Promise<T>,
+): Promise<T> {
   const boot = await sys.bootId()
   if (boot === undefined) return find()
   const key = await keyOf(place, boot)
   const cached = await readCached(place.probes)
-  if (cached?.key === key) return cached.features
+  // The same place is asked by one driver only, for one kind of features.
+  if (cached?.key === key) return cached.features as T
   const features = await find()
   await writeSynced(place.probes, JSON.stringify({ key, features } satisfies Cached), 0o600)
   return features

@@ -1,0 +1,56 @@
+import { mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type CacheID, type CallOptions, LayerError } from '@varve/core'
+import { type MountPoints, PLACES } from '@varve/overlayfs'
+import { refuseMounted, type Trees } from '@varve/trees'
+import { type Home, isThere, layersIn } from '../home.ts'
+import type { Parts } from '../parts.ts'
+
+/**
+ * Removes a layer. It is first renamed, so that one half deleted is never taken for a layer; this,
+ * and `finishRemovals`, go on where a killed process stopped.
+ *
+ * @throws LayerError `ERR_MOUNT_IN_USE`
+ */
+export async function removeLayer(
+  { home, trees, cache, mounting }: Parts,
+  id: CacheID,
+  options: CallOptions,
+): Promise<void> {
+  await trees.remove(home.removed(id), options)
+  if (!(await isThere(home.layer(id)))) return
+  {
+    using _lock = await mounting?.mounts.lock(id, options.signal)
+    if (mounting) requireUnused(home, mounting.mounts, id, `Cannot remove layer ${id}`)
+    await refuseMounted(home.layer(id))
+    await mkdir(home.removing, { recursive: true, mode: 0o700 })
+    await rename(home.layer(id), home.removed(id))
+    cache.drop(id)
+  }
+  await trees.remove(home.removed(id), options)
+}
+
+/** Finishes every removal that was begun; returns of which layers. */
+export async function finishRemovals(home: Home, trees: Trees): Promise<CacheID[]> {
+  const ids = await layersIn(home.removing)
+  for (const id of ids) await trees.remove(home.removed(id))
+  return ids
+}
+
+/**
+ * Unmounts what is stale, and refuses if anything else is mounted. The layer must be locked.
+ *
+ * @throws LayerError `ERR_MOUNT_IN_USE`
+ */
+export function requireUnused(home: Home, mounts: MountPoints, id: CacheID, attempt: string): void {
+  for (const place of PLACES) {
+    const found = mounts.sweep(id, place)
+    if (found !== 'used' && found !== 'kept') continue
+    const path = join(home.layer(id), place)
+    const why = found === 'kept' ? 'kept mounted' : 'in use'
+    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: ${path} is ${why}`, {
+      data: { id, path },
+      hint: 'Unmount it, then try again',
+    })
+  }
+}

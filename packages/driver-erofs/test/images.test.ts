@@ -1,0 +1,201 @@
+import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
+import { chmod, readFile, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type ByteSource,
+  type CacheID,
+  collect,
+  type Driver,
+  emptyTar,
+  LayerError,
+  newCacheID,
+  openStore,
+} from '@varve/core'
+import { erofs, type ImageMethod } from '@varve/driver-erofs'
+import { metadataFs } from '@varve/metadata-fs'
+import { type TarEntry, tarOf } from '@varve/testkit'
+import { describe, expect, test } from 'vitest'
+import { canMount, mountsIn, place } from './place.ts'
+
+async function layerOn(driver: Driver, parent: CacheID | undefined, entries: readonly TarEntry[]) {
+  const id = newCacheID()
+  await driver.create(id, parent === undefined ? {} : { parent })
+  await using _applied = await driver.applyDiff(id, parent, [tarOf(entries)])
+  return id
+}
+const whole = (tar: ReadableStream<Uint8Array>) => collect(tar as unknown as ByteSource, 2 ** 26)
+const code = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'nothing',
+    (error: unknown) => (LayerError.is(error) ? `${error.code}: ${error.hint}` : String(error)),
+  )
+
+describe('without mounts', () => {
+  test('layers are kept, checked and given back to the byte, by anybody', async () => {
+    await using dir = place(tmpdir())
+    await using driver = await erofs({ root: join(dir.path, 'erofs'), mounts: false })
+    const base = await layerOn(driver, undefined, [{ name: 'd/f', data: 'x'.repeat(3_000_000) }])
+    const top = newCacheID()
+    await driver.create(top, { parent: base })
+    const tar = Buffer.concat([tarOf([{ name: 'd/.wh.f' }]), Buffer.from('behind the end')])
+    await using _applied = await driver.applyDiff(top, base, [tar])
+    expect(Buffer.compare(await whole(driver.diff(top, base)), tar)).toBe(0)
+    await driver.sync([base, top])
+    for (const id of [base, top]) {
+      expect(await Array.fromAsync(driver.verify?.(id, []) ?? ['no verify'])).toEqual([])
+    }
+    expect(await Array.fromAsync(driver.list())).toEqual(expect.arrayContaining([base, top]))
+    await driver.remove(top)
+    expect(await driver.exists(top)).toBe(false)
+  })
+
+  test('what needs the kernel says so, with the way out', async () => {
+    await using dir = place(tmpdir())
+    await using driver = await erofs({ root: join(dir.path, 'erofs'), mounts: false })
+    const base = await layerOn(driver, undefined, [])
+    for (const call of [
+      () => driver.mount(base),
+      () => driver.createReadWrite(newCacheID(), { parent: base }),
+      () => driver.diffSize(base),
+    ]) {
+      expect(await code(call())).toMatch(/^ERR_NOT_SUPPORTED: Run as root/)
+    }
+  })
+
+  test('a hard link into a layer beneath is found there, and one into nothing is refused', async () => {
+    await using dir = place(tmpdir())
+    await using driver = await erofs({ root: join(dir.path, 'erofs'), mounts: false })
+    const base = await layerOn(driver, undefined, [{ name: 'f', data: 'f' }])
+    await layerOn(driver, base, [{ name: 'h', type: 'hardlink', link: 'f' }])
+    const wrong = layerOn(driver, base, [{ name: 'h', type: 'hardlink', link: 'g' }])
+    expect(await code(wrong)).toMatch(/^ERR_INVALID_TAR/)
+  })
+
+  test('a home of somebody else is read, and never changed', async () => {
+    await using dir = place(tmpdir())
+    const root = join(dir.path, 'erofs')
+    await using driver = await erofs({ root, mounts: false })
+    const id = await layerOn(driver, undefined, [{ name: 'f', data: 'f' }])
+    const before = fs.readdirSync(root, { recursive: true })
+    await using reader = await erofs({ root, readOnly: true })
+    expect(await whole(reader.diff(id))).toEqual(await whole(driver.diff(id)))
+    for (const call of [
+      () => reader.create(newCacheID()),
+      () => reader.remove(id),
+      () => reader.applyDiff(id, undefined, [emptyTar()]),
+    ]) {
+      expect(await code(call())).toMatch(/^ERR_PERMISSION/)
+    }
+    expect(fs.readdirSync(root, { recursive: true })).toEqual(before)
+  })
+
+  test('a layer is applied once', async () => {
+    await using dir = place(tmpdir())
+    await using driver = await erofs({ root: join(dir.path, 'erofs'), mounts: false })
+    const id = await layerOn(driver, undefined, [{ name: 'f', data: 'f' }])
+    expect(await code(driver.applyDiff(id, undefined, [emptyTar()]))).toMatch(/^ERR_LAYER_IN_USE/)
+  })
+
+  test('a store finds every byte that was changed behind its back', async () => {
+    await using dir = place(tmpdir())
+    const driver = await erofs({ root: join(dir.path, 'erofs'), mounts: false })
+    const metadata = await metadataFs({ root: join(dir.path, 'layerdb') })
+    await using store = await openStore({ driver, metadata })
+    const tar = tarOf([{ name: 'd/f', data: 'x'.repeat(5000) }])
+    await using _layer = await store.register([tar])
+    const [id] = await Array.fromAsync(driver.list())
+    const file = join(dir.path, 'erofs', id as string, 'layer.erofs')
+    await chmod(file, 0o600)
+    const bytes = await readFile(file)
+    const problems = async () =>
+      (await Array.fromAsync(store.check({ full: true }))).map(({ kind }) => kind)
+    expect(await problems()).toEqual([])
+    // In the header, the tar, an inode and a directory.
+    for (const at of [1030, 4096 + 600, 4096 + tar.length + 40, bytes.length - 10]) {
+      const altered = Buffer.from(bytes)
+      altered[at] = (altered[at] ?? 0) ^ 1
+      await writeFile(file, altered)
+      expect(await problems()).not.toEqual([])
+    }
+    await truncate(file, bytes.length - 512)
+    expect(await problems()).not.toEqual([])
+    await writeFile(file, bytes)
+    expect(await problems()).toEqual([])
+  })
+})
+
+describe.skipIf(!canMount)('mounted (needs root)', () => {
+  const erofsMounts = (path: string) =>
+    fs
+      .readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(` ${path}/`) && line.includes(' - erofs ')).length
+
+  test('a deep chain is one mount, shared by the read-write layers on it', async () => {
+    await using dir = place()
+    await using driver = await erofs({ root: join(dir.path, 'erofs') })
+    let top: CacheID | undefined
+    for (let i = 0; i < 20; i++) top = await layerOn(driver, top, [{ name: `f${i}`, data: `${i}` }])
+    const layers = [newCacheID(), newCacheID()] as const
+    for (const id of layers) await driver.createReadWrite(id, { parent: top as CacheID })
+    {
+      await using one = await driver.mount(layers[0])
+      await using two = await driver.mount(layers[1])
+      await writeFile(join(one.path, 'own'), 'own')
+      expect(await readFile(join(two.path, 'f0'), 'utf8')).toBe('0')
+      expect(fs.existsSync(join(two.path, 'own'))).toBe(false)
+      expect(erofsMounts(dir.path)).toBe(1)
+    }
+    expect(mountsIn(dir.path)).toEqual([])
+  })
+
+  test('an overlay keeps its image after all that mounted it are gone', async () => {
+    await using dir = place()
+    const root = join(dir.path, 'erofs')
+    const driver = await erofs({ root })
+    const base = await layerOn(driver, undefined, [{ name: 'f', data: 'content' }])
+    const id = newCacheID()
+    await driver.createReadWrite(id, { parent: base })
+    const mount = await driver.mount(id, { keep: true })
+    await mount[Symbol.asyncDispose]()
+    await driver[Symbol.asyncDispose]()
+    expect(await readFile(join(mount.path, 'f'), 'utf8')).toBe('content')
+    await using again = await erofs({ root })
+    await writeFile(join(mount.path, 'g'), 'g')
+    expect((await Array.fromAsync(again.changes(id, base))).map(({ path }) => path)).toEqual(['/g'])
+    expect(await again.unmount?.(id)).toBe(0)
+    expect(mountsIn(dir.path)).toEqual([])
+  })
+
+  test.each<ImageMethod>(['files', 'loop'])(
+    'images are mounted by method %s, and nothing is left',
+    async (imageMethod) => {
+      await using dir = place(tmpdir())
+      const root = join(dir.path, 'erofs')
+      let driver: Driver
+      try {
+        driver = await erofs({ root, imageMethod })
+      } catch (error) {
+        // A tmpfs, or a kernel before 6.12.
+        if (imageMethod === 'files' && LayerError.is(error, 'ERR_NOT_SUPPORTED')) return
+        throw error
+      }
+      const base = await layerOn(driver, undefined, [{ name: 'a', data: 'x'.repeat(100_000) }])
+      const top = await layerOn(driver, base, [{ name: 'b', type: 'hardlink', link: 'a' }])
+      {
+        await using mount = await driver.mount(top)
+        expect((await readFile(join(mount.path, 'b'), 'utf8')).length).toBe(100_000)
+        expect(fs.statSync(join(mount.path, 'a')).nlink).toBe(2)
+      }
+      await driver[Symbol.asyncDispose]()
+      expect(mountsIn(dir.path)).toEqual([])
+      for (let i = 0; i < 100; i++) {
+        if (!execFileSync('losetup', ['-a'], { encoding: 'utf8' }).includes(dir.path)) return
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      throw new Error('a loop device is left')
+    },
+  )
+})
