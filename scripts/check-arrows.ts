@@ -31,6 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'metadata-fs',
     'driver-vfs',
     'driver-overlay',
+    'driver-erofs',
     'graph',
     'image',
   ],

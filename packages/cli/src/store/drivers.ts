@@ -1,3 +1,4 @@
+import process from 'node:process'
 import { type Driver, LayerError } from '@varve/core'
 
 /** How this command makes a driver: a new driver is one more line in {@link DRIVERS}. */
@@ -17,6 +18,16 @@ const DRIVERS: Readonly<Record<string, DriverKind>> = {
     home: 'overlay2',
     make: async (root, options) =>
       (await import('@varve/driver-overlay')).overlay({ root, ...options }),
+  },
+  erofs: {
+    home: 'erofs',
+    // Who may not mount can still load, save and look.
+    make: async (root, options) =>
+      (await import('@varve/driver-erofs')).erofs({
+        root,
+        mounts: process.geteuid?.() === 0,
+        ...options,
+      }),
   },
 }
 
