@@ -1,4 +1,5 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+import { noSkips } from './test/no-skips.ts'
 
 const conditions = ['@varve/source']
 
@@ -18,6 +19,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: process.env.VARVE_RUNTIME === undefined ? [] : ON_NODE_ONLY,
+    reporters: [...configDefaults.reporters, ...(process.env.CI ? [noSkips()] : [])],
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
