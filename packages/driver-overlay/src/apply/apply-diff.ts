@@ -9,6 +9,7 @@ import {
   LayerError,
 } from '@varve/core'
 import { PLACES } from '@varve/overlayfs'
+import type { SysError } from '@varve/sys'
 import { createPace } from '@varve/trees'
 import { diskSize } from '../layers/disk-size.ts'
 import { mountLayer, viewBeneath } from '../layers/layer-mounts.ts'
@@ -102,9 +103,9 @@ function isFinal(id: CacheID): LayerError {
 
 /** In a user namespace, what chown calls an invalid argument is an id that nobody has there. */
 function withReason(error: unknown): unknown {
-  if (!LayerError.is(error, 'ERR_IO')) return error
-  const { errno, syscall } = error.data
-  if (errno !== 'EINVAL' || !/^fchown(at)?$/.test(String(syscall))) return error
+  if (!LayerError.is(error)) return error
+  const { code, syscall } = (error.cause ?? {}) as Partial<SysError>
+  if (code !== 'EINVAL' || (syscall !== 'fchown' && syscall !== 'fchownat')) return error
   const attempt = error.message.replace(/: EINVAL: .*$/, '')
   const why = 'its owner is not among the ids of this user namespace'
   return new LayerError('ERR_PERMISSION', `${attempt}: ${why}`, {

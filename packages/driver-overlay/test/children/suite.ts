@@ -1,6 +1,6 @@
 /**
- * Cases of the test kit on drivers in a directory, as whoever runs it: `suite ROOT METHOD WORD…`, those
- * whose names have one of the words in them; the method is `any` or one of `MOUNT_METHODS`. Prints one
+ * Cases of the test kit on drivers in a directory, as whoever runs it: `suite ROOT METHOD NAMES`, those
+ * whose names a regular expression finds; the method is `any` or one of `MOUNT_METHODS`. Prints one
  * line for each case.
  */
 import { cpSync, existsSync, mkdirSync } from 'node:fs'
@@ -10,11 +10,15 @@ import { type Driver, newCacheID } from '@varve/core'
 import { MOUNT_METHODS, overlay } from '@varve/driver-overlay'
 import { metadataFs } from '@varve/metadata-fs'
 import { tarSplit } from '@varve/tarsplit'
-import { collectCases, driverSuite, storeSuite } from '@varve/testkit'
+import { collectCases, driverSuite, storeSuite, type TestFunction } from '@varve/testkit'
 
-const [root = '', method, ...words] = process.argv.slice(2)
+const [root = '', method, names = ''] = process.argv.slice(2)
 const mountMethod = MOUNT_METHODS.find((each) => each === method)
 const cases = collectCases()
+const wanted = new RegExp(names)
+const test: TestFunction = (name, run) => {
+  if (wanted.test(name)) cases.test(name, run)
+}
 
 /** With what the first has found out about this kernel, which takes longer than most cases. */
 async function open(at: string): Promise<Driver> {
@@ -27,9 +31,9 @@ async function open(at: string): Promise<Driver> {
   return driver
 }
 
-await driverSuite({ test: cases.test, factory: () => open(join(root, newCacheID())) })
+await driverSuite({ test, factory: () => open(join(root, newCacheID())) })
 await storeSuite({
-  test: cases.test,
+  test,
   factory() {
     const at = join(root, newCacheID())
     return {
@@ -43,9 +47,7 @@ await storeSuite({
     }
   },
 })
-for (const word of words) {
-  for (const { name, error } of await cases.run(word)) {
-    const why = error instanceof Error ? error.stack : error
-    process.stdout.write(`${JSON.stringify({ name, error: why })}\n`)
-  }
+for (const { name, error } of await cases.run()) {
+  const why = error instanceof Error ? error.stack : error
+  process.stdout.write(`${JSON.stringify({ name, error: why })}\n`)
 }
