@@ -187,6 +187,21 @@ export const failing: readonly StoreCase[] = [
     },
   },
   {
+    name: 'check --full does not blame a layer for what is damaged beneath it',
+    needs: 'alter',
+    needsCodec: true,
+    run: async (kit) => {
+      const store = await kit.open()
+      const bad = await add(store, [TAR])
+      await add(store, [{ name: 'above', data: 'a' }], bad.chainID)
+      await kit.bed.alter?.(store.driver, bad.cacheID, (path) =>
+        writeFile(join(path, 'd/f'), 'CONTENT'),
+      )
+      const found = await allOf(store.check({ full: true }))
+      assert.deepEqual([...new Set(found.map(({ subject }) => subject))], [bad.chainID])
+    },
+  },
+  {
     name: 'repair does not take the files of a damaged layer away from beneath a read-write layer',
     needs: 'alter',
     needsCodec: true,
