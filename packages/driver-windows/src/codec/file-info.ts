@@ -1,3 +1,7 @@
+import type { FileBasicInfo } from '@varve/sys'
+
+export type { FileBasicInfo } from '@varve/sys'
+
 /** `FILE_ATTRIBUTE_*` bits of the Windows SDK's winnt.h that mean something here. */
 export const ATTRIBUTE = {
   readOnly: 0x1,
@@ -9,16 +13,6 @@ export const ATTRIBUTE = {
   sparse: 0x200,
   reparsePoint: 0x400,
 } as const
-
-/** `FILE_BASIC_INFO`: times as FILETIMEs (100 ns since 1601, 64 bits), and attributes. */
-export interface FileBasicInfo {
-  readonly creation: bigint
-  readonly lastAccess: bigint
-  readonly lastWrite: bigint
-  readonly change: bigint
-  /** `FILE_ATTRIBUTE_*` bits. */
-  readonly attributes: number
-}
 
 /** Size of `FILE_BASIC_INFO` on x86_64 in bytes (minwinbase.h). */
 export const BASIC_INFO_BYTES = 40
@@ -50,9 +44,4 @@ export function parseBasicInfo(bytes: Uint8Array): FileBasicInfo {
 /** Whether the attributes say that it is a directory. */
 export function isDirectory({ attributes }: FileBasicInfo): boolean {
   return (attributes & ATTRIBUTE.directory) !== 0
-}
-
-/** Whether the attributes say that it is a link, or something else that a filter looks at. */
-export function isReparsePoint({ attributes }: FileBasicInfo): boolean {
-  return (attributes & ATTRIBUTE.reparsePoint) !== 0
 }

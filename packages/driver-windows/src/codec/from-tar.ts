@@ -22,6 +22,8 @@ export interface TarFile {
   readonly linkname: string
   /** Its backup stream, alternate streams included. Read it before the next file, or never. */
   readonly stream: AsyncIterable<Uint8Array>
+  /** Entries of the alternate streams that were met in `stream` so far. */
+  readonly alternates: readonly TarEntry[]
 }
 
 /**
@@ -52,7 +54,8 @@ export async function* readTarFiles(
       if (entry === undefined) return
       if (entry.type === 'global') continue
       const name = textOfName(entry.name)
-      const stream = streamOf(entry, name, entries)
+      const alternates: TarEntry[] = []
+      const stream = streamOf(entry, name, entries, alternates)
       yield {
         name,
         entry,
@@ -60,6 +63,7 @@ export async function* readTarFiles(
         info: basicInfoOf(entry, name, options),
         linkname: textOfName(entry.linkname),
         stream,
+        alternates,
       }
       // Also when nobody wanted it: the alternate streams are no files of their own.
       for await (const _ of stream);
@@ -104,6 +108,7 @@ async function* streamOf(
   entry: TarEntry,
   name: string,
   entries: TarEntries,
+  alternates: TarEntry[],
 ): AsyncGenerator<Uint8Array> {
   yield* metadataOf(entry, name)
   if (entry.type === 'file') yield* contentOf(entry, entries)
@@ -114,6 +119,7 @@ async function* streamOf(
     const alternate = textOfName(next.name)
     if (!alternate.startsWith(prefix)) return
     await entries.next()
+    alternates.push(next)
     const header = { id: STREAM.alternate, name: `${alternate.slice(prefix.length - 1)}:$DATA` }
     yield* contentOf(next, entries, header)
   }

@@ -1,0 +1,99 @@
+import { resolve } from 'node:path'
+import { LayerError } from '@varve/core'
+import { openSys, type Privileges, type Sys, type VirtDisk, type WinFs } from '@varve/sys'
+import { openTrees } from '@varve/trees'
+import { emulatedFs } from '../emulated/emulated-fs.ts'
+import { emulatedHcs } from '../emulated/emulated-hcs.ts'
+import { wrapHcs } from './errors.ts'
+import { Home } from './home.ts'
+import { type Importer, importFolder, importHere, importHome } from './importer.ts'
+import { type Ports, Service } from './service.ts'
+import { type WindowsDriver, WindowsLayerDriver } from './windows-driver.ts'
+
+/** How {@link windows} opens. */
+export interface WindowsOptions {
+  /** The driver's home, as Docker's `<data root>\windowsfilter`; made if it is missing. */
+  readonly root: string
+  /** `filter`: files, shown through a filter. `diff`: differencing disks, of Docker 1.11. Default `filter`. */
+  readonly flavour?: 'filter' | 'diff'
+  /** Whose way of calling the service to follow: today's moby and hcsshim, or Docker 1.11's. */
+  readonly compat?: 'v1.11' | 'current'
+  /** What does the work. Default: the host compute service on Windows, its imitation elsewhere. */
+  readonly ports?: Partial<Ports>
+  /** The system, if it is open already. */
+  readonly sys?: Sys
+}
+
+/**
+ * A driver that keeps Windows layers, in the layout of Docker's `windowsfilter`, by the calls of the
+ * host compute service. Elsewhere than on Windows an imitation of the service over plain directories
+ * takes its place, so that the same layers can be loaded, checked, changed and given back.
+ *
+ * @throws LayerError `ERR_NOT_SUPPORTED` on ReFS; `ERR_PERMISSION`, `ERR_IO` if the home cannot be used
+ *
+ * @example
+ * ```ts
+ * import { mkdtemp } from 'node:fs/promises'
+ * import { tmpdir } from 'node:os'
+ * import { join } from 'node:path'
+ * import { emptyTar, newCacheID } from '@varve/core'
+ * import { windows } from '@varve/driver-windows'
+ *
+ * await using driver = await windows({ root: await mkdtemp(join(tmpdir(), 'windows-')) })
+ * const id = newCacheID()
+ * await driver.create(id)
+ * await using applied = await driver.applyDiff(id, undefined, [emptyTar()])
+ * console.assert(applied.size === 0)
+ * ```
+ */
+export async function windows(options: WindowsOptions): Promise<WindowsDriver> {
+  const { flavour = 'filter', compat = 'current', sys = openSys() } = options
+  const home = new Home(resolve(options.root))
+  try {
+    const ports = portsFor(options.ports)
+    await home.make()
+    const fileSystem = await ports.fs.fileSystemOf(home.root)
+    if (fileSystem?.toUpperCase() === 'REFS') {
+      throw new LayerError(
+        'ERR_NOT_SUPPORTED',
+        `Cannot keep Windows layers in ${home.root}: ReFS`,
+        {
+          data: { root: home.root },
+          hint: 'Choose a root on NTFS',
+        },
+      )
+    }
+    const service = new Service(home, ports, flavour === 'diff' ? 0 : 1, compat === 'current')
+    const parts = {
+      service,
+      fs: ports.fs,
+      sys,
+      trees: openTrees(sys, false),
+      importer: importerFor(service, ports.fs, sys, options),
+      compat,
+      flavour,
+    }
+    return new WindowsLayerDriver(parts)
+  } catch (error) {
+    throw wrapHcs(error, `Cannot open the Windows driver in ${home.root}`)
+  }
+}
+
+function importerFor(service: Service, fs: WinFs, sys: Sys, options: WindowsOptions): Importer {
+  if (options.flavour === 'diff') return importHome(service, sys)
+  if (service.hcs.tp4) return importFolder(service, fs, sys)
+  return importHere(service, fs, options.compat ?? 'current')
+}
+
+function portsFor(given: Partial<Ports> = {}): Ports {
+  return {
+    hcs: given.hcs ?? emulatedHcs(),
+    fs: given.fs ?? emulatedFs(),
+    virtDisk: given.virtDisk ?? NO_DISKS,
+    privileges: given.privileges ?? NO_PRIVILEGES,
+  }
+}
+
+/** In an imitation nothing is ever attached, and a volume is as large as its file system. */
+const NO_DISKS: VirtDisk = { detach: async () => {}, expandVolume: async () => {} }
+const NO_PRIVILEGES: Privileges = { with: (_names, work) => work() }
