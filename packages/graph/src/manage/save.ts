@@ -58,10 +58,8 @@ async function* archiveBytes(
     repositories[name] = { ...repositories[name], [reference.tag ?? 'latest']: id }
   }
   for (const image of images.values()) yield* imageEntries(graph, image, options)
-  // Saved by ids alone, an archive has none.
-  if (Object.keys(repositories).length > 0) {
-    yield* file('repositories', JSON.stringify(repositories), 0)
-  }
+  // Docker 20.10 takes none without it, also where there are no tags.
+  yield* file('repositories', JSON.stringify(repositories), 0)
   yield endOfArchive()
 }
 
