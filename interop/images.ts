@@ -58,14 +58,17 @@ async function byDocker({ root, dockerArchive, dockerSingle }: Images, dir: stri
     await using docker = await startDocker(dir)
     await docker('import', tar, 'debian:base')
     await commitEdited(docker, 'debian:base', 'debian:edited', edit)
+    // Beside the daemon's own files, which no context may hold.
+    const context = join(dir, 'context')
+    await mkdir(context)
     await writeFile(
-      join(dir, 'Dockerfile'),
+      join(context, 'Dockerfile'),
       'FROM debian:edited\nCOPY hello /opt/hello\nENV GREETING=hello\nCMD ["cat", "/opt/hello"]\n',
     )
-    await writeFile(join(dir, 'hello'), 'hello\n')
+    await writeFile(join(context, 'hello'), 'hello\n')
     await run(
       'docker',
-      ['--host', docker.address, 'build', '--network=none', '-q', '-t', 'debian:built', dir],
+      ['--host', docker.address, 'build', '--network=none', '-q', '-t', 'debian:built', context],
       { env: { ...process.env, DOCKER_BUILDKIT: '0' } },
     )
     await docker('save', '-o', dockerArchive, ...DOCKER_TAGS)
