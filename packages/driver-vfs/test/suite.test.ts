@@ -8,4 +8,11 @@ import { place } from '../../trees/test/place.ts'
 const dir = place()
 afterAll(() => dir[Symbol.asyncDispose]())
 
-await driverSuite({ test, factory: () => vfs({ root: join(dir.path, newCacheID()) }) })
+await driverSuite({
+  test,
+  factory: () => vfs({ root: join(dir.path, newCacheID()) }),
+  async alter(driver, id, change) {
+    await using mount = await driver.mount(id)
+    await change(mount.path)
+  },
+})
