@@ -37,8 +37,11 @@ export function varveOn(root: string, ...options: string[]): Varve {
   })
 }
 
-/** {@link varveOn} an empty store. */
-export async function freshVarve(root: string, ...options: string[]): Promise<Varve> {
+/** {@link varveOn} an empty store whose layers are kept as plain directories, to look into. */
+export async function freshVarve(
+  root: string,
+  options: readonly string[] = ['--driver', 'vfs'],
+): Promise<Varve> {
   await rm(root, { recursive: true, force: true })
   return varveOn(root, ...options)
 }

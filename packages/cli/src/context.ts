@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import type { ByteSource, CallOptions } from '@varve/core'
-import { usageError } from './failure.ts'
+import { lowerFirst, usageError } from './failure.ts'
 import type { OpenedStore } from './store/open.ts'
 import { inspectRoot } from './store/root.ts'
 import { type Output, outputTo } from './terminal/output.ts'
@@ -99,6 +99,8 @@ export function createContext(io: Io, options: GlobalOptions, quiet: boolean): C
         ...(driver === undefined ? {} : { driver }),
         ...(docker === undefined ? {} : { docker }),
         onRecovered: (what) => note(`varve: ${what}`),
+        onPassedOver: (name, { message }) =>
+          note(`varve: not with ${name}: ${lowerFirst(message)}`),
       })
       if (isNew) note(newStoreText(opened))
       return opened

@@ -75,6 +75,6 @@ function withoutSyscall(text: string): string {
 }
 
 /** "Cannot …" becomes "cannot …"; "OCI …" stays. */
-function lowerFirst(text: string): string {
+export function lowerFirst(text: string): string {
   return /^[A-Z][a-z ]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text
 }

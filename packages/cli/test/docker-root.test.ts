@@ -20,7 +20,7 @@ describe("a Docker daemon's data root", () => {
 
   beforeAll(async () => {
     root = join(await suiteScratch(), 'docker')
-    const load = await varve(['load', '-q', '-t', 'a:1', example], { root })
+    const load = await varve(['load', '-q', '--driver', 'vfs', '-t', 'a:1', example], { root })
     id = load.stdout.trim()
     // What is left without our own marks is what a daemon with the vfs driver writes.
     await rm(join(root, 'varve'), { recursive: true })

@@ -71,6 +71,36 @@ describe('an ordinary user', () => {
   })
 })
 
+describe('a new store', () => {
+  test.skipIf(skips)(
+    'has overlay2 where that works, and says why where not (needs root)',
+    async () => {
+      const disk = join(await scratch(), 'disk')
+      await mkdir(disk)
+      const stderrOn = async (type: string): Promise<string> => {
+        execFileSync('mount', ['-t', type, type, disk])
+        try {
+          const { code, stderr } = await varve(['load', '-q', example], {
+            root: join(disk, 'store'),
+          })
+          expect(code).toBe(0)
+          const loud = await varve(['load', example], { root: join(disk, 'other') })
+          return stderr + loud.stderr
+        } finally {
+          execFileSync('umount', [disk])
+        }
+      }
+      expect(await stderrOn('tmpfs')).toMatch(
+        /^varve: made a new store in \S+ with the overlay2 driver\n$/,
+      )
+      // Which keeps no extended attributes.
+      expect(await stderrOn('ramfs')).toMatch(
+        /^varve: not with overlay2: .*\n.*with the vfs driver\n$/,
+      )
+    },
+  )
+})
+
 describe('a full disk', () => {
   test.skipIf(skips)('is an error; the store is as it was and works on (needs root)', async () => {
     const disk = join(await scratch(), 'disk')

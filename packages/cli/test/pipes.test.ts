@@ -80,7 +80,7 @@ describe('Ctrl-C', () => {
   test('in the middle of a load: exit code 130, the store as it was, nothing left', async () => {
     const folder = await scratch()
     const root = join(folder, 'store')
-    await ok(['load', '-q', example], { root })
+    await ok(['load', '-q', '--driver', 'vfs', example], { root })
     const before = await contents(root)
     const driver = await readdir(join(root, 'vfs/dir'))
     const files = await fileCount(root)
@@ -103,7 +103,7 @@ describe('Ctrl-C', () => {
 
   test('in the middle of a layer: likewise', async () => {
     const root = join(await scratch(), 'store')
-    const { code } = await varve(['layer', 'register', '-'], {
+    const { code } = await varve(['layer', 'register', '--driver', 'vfs', '-'], {
       root,
       during: async (child) => {
         child.stdin?.write(big.subarray(0, big.length / 2))
@@ -118,7 +118,7 @@ describe('Ctrl-C', () => {
 
   test('SIGKILL in the middle of a layer leaves nothing after the next command', async () => {
     const root = join(await scratch(), 'store')
-    const { code } = await varve(['layer', 'register', '-'], {
+    const { code } = await varve(['layer', 'register', '--driver', 'vfs', '-'], {
       root,
       during: async (child) => {
         child.stdin?.write(big.subarray(0, big.length / 2))

@@ -42,9 +42,6 @@ export function canonicalName(name: string): string {
 /** Names of the drivers that this command has. */
 export const driverNames: readonly string[] = Object.keys(DRIVERS)
 
-/** The driver for new stores when nobody chose one. */
-export const DEFAULT_DRIVER = 'vfs'
-
 /** The driver called `name`. @throws LayerError `ERR_NOT_SUPPORTED` for one that varve has not */
 export function driverKind(name: string): DriverKind {
   const kind = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined

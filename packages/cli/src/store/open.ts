@@ -3,7 +3,8 @@ import { cleanUp, LayerError, type LayerStore, openStore } from '@varve/core'
 import { type ImageStore, imageRoots, openImages } from '@varve/image'
 import { metadataFs } from '@varve/metadata-fs'
 import { tarSplit } from '@varve/tarsplit'
-import { canonicalName, DEFAULT_DRIVER, driverKind } from './drivers.ts'
+import { openDriver } from './choose-driver.ts'
+import { canonicalName, driverKind } from './drivers.ts'
 import { besideImages, readOnlyImages, readOnlyStore } from './read-only.ts'
 import { createRoot, inspectRoot, type Root } from './root.ts'
 
@@ -11,8 +12,10 @@ import { createRoot, inspectRoot, type Root } from './root.ts'
 export interface OpenOptions {
   /** The store's directory, or Docker's data root. */
   readonly root: string
-  /** How layers are kept; default: as those that are there, `vfs` in a new store. */
+  /** How layers are kept; default: as those that are there, in a new store the best way here. */
   readonly driver?: string
+  /** Told which better driver a new store cannot have here, and why. */
+  readonly onPassedOver?: (driver: string, why: LayerError) => void
   /** Refuse all but the data root of a Docker daemon. */
   readonly docker?: boolean
   /** Make an empty store where there is none; default true. */
@@ -55,9 +58,7 @@ export async function open(options: OpenOptions): Promise<OpenedStore> {
   const root = resolve(options.root)
   const found = await inspectRoot(root)
   refuseWrongKind(root, found, options)
-  const wanted = options.driver === undefined ? undefined : canonicalName(options.driver)
-  const driverName = chooseDriver(root, found, wanted)
-  const kind = driverKind(driverName)
+  if (options.driver !== undefined) driverKind(canonicalName(options.driver))
   if (found.kind === 'new') await createRoot(root)
 
   const readOnly = found.kind === 'docker'
@@ -66,16 +67,16 @@ export async function open(options: OpenOptions): Promise<OpenedStore> {
   const close = async (reason?: unknown): Promise<unknown> =>
     await cleanUp(reason, ...parts.splice(0).map((part) => () => part[Symbol.asyncDispose]()))
   try {
-    const layerdb = join(root, 'image', driverName, 'layerdb')
-    const metadata = await metadataFs({ root: layerdb, readOnly })
-    parts.unshift(metadata)
-    const driver = await kind.make(join(root, kind.home), { readOnly })
+    const choice = { wanted: options.driver, readOnly, onPassedOver: options.onPassedOver }
+    const { name, driver } = await openDriver(root, found, choice)
     parts.unshift(driver)
+    const metadata = await metadataFs({ root: join(root, 'image', name, 'layerdb'), readOnly })
+    parts.unshift(metadata)
     const store = await openStore({
       driver,
       metadata,
       codec: tarSplit(),
-      retained: () => imageRoots({ root, driver: driverName }),
+      retained: () => imageRoots({ root, driver: name }),
       ...(options.onRecovered ? { onRecovered: options.onRecovered } : {}),
     })
     // The store closes its driver and metadata.
@@ -84,7 +85,7 @@ export async function open(options: OpenOptions): Promise<OpenedStore> {
     if (place) parts.unshift(place)
     const images = await openImages({
       root: place?.root ?? root,
-      driver: driverName,
+      driver: name,
       store,
       ...(options.onRecovered ? { onRecovered: options.onRecovered } : {}),
     })
@@ -96,7 +97,7 @@ export async function open(options: OpenOptions): Promise<OpenedStore> {
     }
     return {
       root,
-      driver: driverName,
+      driver: name,
       kind: readOnly ? 'docker' : 'varve',
       readOnly,
       store: readOnly ? readOnlyStore(store) : store,
@@ -122,22 +123,4 @@ function refuseWrongKind(root: string, found: Root, { docker, create = true }: O
       hint: 'Load an image to make one (varve load IMAGE.tar), or choose another with --root',
     })
   }
-}
-
-function chooseDriver(root: string, found: Root, wanted: string | undefined): string {
-  const [only, ...others] = found.drivers
-  if (found.kind === 'docker' && wanted !== undefined && !found.drivers.includes(wanted)) {
-    throw new LayerError('ERR_NOT_SUPPORTED', `Cannot use driver ${wanted} on ${root}`, {
-      data: { root, drivers: found.drivers },
-      hint: `Layers there are kept by: ${found.drivers.join(', ')}`,
-    })
-  }
-  if (wanted !== undefined) return wanted
-  if (only === undefined) return DEFAULT_DRIVER
-  if (others.length === 0) return only
-  throw new LayerError(
-    'ERR_INVALID_ARGUMENT',
-    `Cannot choose a driver for ${root}: layers of several are there`,
-    { data: { root, drivers: found.drivers }, hint: `Give --driver ${found.drivers.join(' or ')}` },
-  )
 }
