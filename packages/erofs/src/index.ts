@@ -17,4 +17,5 @@ export {
 export type { ErofsFileType, ErofsStat } from './read/stat.ts'
 export { type ByteRanges, type ImageFile, type MemoryFile, memoryFile } from './storage.ts'
 export type { Tree } from './tree/tree.ts'
+export { type PackErofsOptions, packErofs } from './write/pack-erofs.ts'
 export { type WriteErofsOptions, type WrittenErofs, writeErofs } from './write/write-erofs.ts'
