@@ -1,0 +1,49 @@
+/** buildah and podman: commands on containers/storage with its overlay driver, and no daemon. */
+import { join } from 'node:path'
+import { run } from '../../interop/run.ts'
+import type { Contestant } from './contestant.ts'
+
+/** What the two call things. */
+const WORDS = {
+  buildah: {
+    create: (name: string, id: string) => ['from', '--pull-never', '--name', id, name],
+    unmount: 'umount',
+    remove: ['rm'],
+    commit: (id: string) => ['commit', '-q', '--disable-compression', id, `made-${id}:x`],
+  },
+  podman: {
+    create: (name: string, id: string) => ['create', '--pull=never', '--name', id, name],
+    unmount: 'unmount',
+    remove: ['rm'],
+    commit: (id: string) => ['commit', '-q', id, `made-${id}:x`],
+  },
+} as const
+
+export function containersStorage(tool: keyof typeof WORDS, dir: string): Contestant {
+  const root = join(dir, tool)
+  const words = WORDS[tool]
+  const call = async (...args: readonly string[]) => {
+    const where = ['--root', join(root, 'graph'), '--runroot', join(root, 'run')]
+    return (await run(tool, [...where, '--storage-driver', 'overlay', ...args])).trim()
+  }
+  return {
+    name: tool,
+    by: 'command',
+    async load({ name, archive }) {
+      const to = `containers-storage:[overlay@${root}/graph+${root}/run]localhost/${name}`
+      await run('skopeo', ['--insecure-policy', 'copy', '-q', `docker-archive:${archive}`, to])
+    },
+    create: async ({ name }, id) => void (await call(...words.create(`localhost/${name}`, id))),
+    mount: async (id) => ({ path: await call('mount', id) }),
+    unmount: async (id) => void (await call(words.unmount, id)),
+    remove: async (id) => void (await call(...words.remove, id)),
+    questions: {
+      commit: async (id) => void (await call(...words.commit(id))),
+    },
+    uncommit: async (id) => void (await call('rmi', `made-${id}:x`)),
+    async [Symbol.asyncDispose]() {
+      // Some versions leave it mounted on itself; 32 is mount(8)'s "it was not".
+      await run('umount', ['-l', join(root, 'graph/overlay')], { allow: [32] })
+    },
+  }
+}
