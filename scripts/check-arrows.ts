@@ -32,6 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'driver-vfs',
     'driver-overlay',
     'driver-erofs',
+    'erofs',
     'graph',
     'image',
   ],

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
+import { memoryFile, openErofs } from '@varve/erofs'
 import { expect, test } from 'vitest'
 import { example, expectClean, isRoot, jsonLines, scratch, varveHere } from './varve.ts'
 
@@ -42,3 +43,17 @@ test.skipIf(!canMount)(
     await expectClean(root)
   },
 )
+
+test('an image is exported as one file that the same image always gives', async () => {
+  const folder = await scratch()
+  const root = join(folder, 'store')
+  await run(root, '--driver', 'vfs', 'load', '-q', example)
+  const [one, two] = [join(folder, 'one.erofs'), join(folder, 'two.erofs')]
+  for (const file of [one, two])
+    await run(root, 'export', 'world-clock', '--format', 'erofs', '-o', file)
+  const bytes = readFileSync(one)
+  expect(Buffer.compare(bytes, readFileSync(two))).toBe(0)
+  const image = await openErofs(memoryFile(bytes))
+  expect(image.blockSize).toBe(4096)
+  expect((await image.stat('etc'))?.type).toBe('directory')
+})

@@ -1,13 +1,15 @@
 import type { ArchiveOptions, Compression, SaveFormat } from '@varve/image'
 import { Option } from 'commander'
+import type { Context } from '../context.ts'
 import { usageError } from '../failure.ts'
 import { refuseTerminal, writeTo } from '../files.ts'
+import { erofsImage } from '../store/erofs-image.ts'
 import { shortID } from '../terminal/words.ts'
 import type { Verb } from '../verb.ts'
 
 interface Options {
   readonly output?: string
-  readonly format?: SaveFormat
+  readonly format?: SaveFormat | 'erofs'
   readonly compress?: Compression
   readonly originalBlobs?: boolean
   readonly quiet?: boolean
@@ -26,6 +28,7 @@ export const save: Verb = (parent, app) => {
         'docker-archive',
         'oci-archive',
         'oci-layout',
+        'erofs',
       ]),
     )
     .addOption(
@@ -41,6 +44,7 @@ export const save: Verb = (parent, app) => {
     .action(
       app.run(async (context, refs: readonly string[], options: Options) => {
         const { output, format = 'docker-archive' } = options
+        if (format === 'erofs') return await saveErofs(context, refs, output)
         const how: Omit<ArchiveOptions, 'format'> = {
           ...(options.compress === undefined ? {} : { compression: options.compress }),
           ...(options.originalBlobs === undefined ? {} : { originalBlobs: options.originalBlobs }),
@@ -71,4 +75,26 @@ export const save: Verb = (parent, app) => {
         return undefined
       }),
     )
+}
+
+/** The file system of one image, for a guest to mount. */
+async function saveErofs(
+  context: Context,
+  refs: readonly string[],
+  output: string | undefined,
+): Promise<undefined> {
+  const [ref = '', ...more] = refs
+  if (more.length > 0) throw usageError('an EROFS image holds one image', 'give one only')
+  refuseTerminal(context, output)
+  const { images, store } = await context.open()
+  const { id, chainID } = await images.get(ref)
+  // The image's own name, so that the same image gives the same bytes.
+  const uuid = Buffer.from(id.slice('sha256:'.length), 'hex').subarray(0, 16)
+  await context.long('save', 'layer', (call) =>
+    writeTo(context, output, erofsImage(store, chainID, uuid, call)),
+  )
+  if (output === undefined || output === '-') return undefined
+  if (context.options.json) await context.out.json({ id, output })
+  else await context.out.line(`saved: ${shortID(id)} in ${output}`)
+  return undefined
 }
