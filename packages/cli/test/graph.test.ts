@@ -43,7 +43,8 @@ async function newBed(): Promise<Bed> {
 describe('looking', () => {
   test('ls lists names and heads, with -a all, and changes nothing', async () => {
     const { dir, ok } = await newBed()
-    const before = await readdir(dir, { recursive: true })
+    const listed = async () => (await readdir(dir, { recursive: true })).sort()
+    const before = await listed()
     const table = await ok('graph', 'ls', dir)
     expect(table).toMatch(/^IMAGE +ID +PARENT +SIZE +CREATED\n/)
     expect(table).toContain(`app:latest, app@sha256:`)
@@ -56,7 +57,7 @@ describe('looking', () => {
     expect(await ok('graph', 'ls', dir, '--format', '{createdBy}|{size}')).toContain(
       'ADD a300|3000',
     )
-    expect(await readdir(dir, { recursive: true })).toEqual(before)
+    expect(await listed()).toEqual(before)
   })
 
   test('inspect tells all, and gives the very json', async () => {

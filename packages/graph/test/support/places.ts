@@ -6,6 +6,7 @@ import process from 'node:process'
 import type { Driver } from '@varve/core'
 import { overlay } from '@varve/driver-overlay'
 import { vfs } from '@varve/driver-vfs'
+import { windows } from '@varve/driver-windows'
 import { type Graph, type GraphVersion, type OpenGraphOptions, openGraph } from '@varve/graph'
 import { memoryDriver, memoryLayers } from '@varve/testkit'
 
@@ -31,6 +32,8 @@ const KINDS: Readonly<Record<string, () => MakeDriver>> = {
     return () => memoryDriver({ layers })
   },
   vfs: () => (root) => vfs({ root: join(root, 'vfs') }),
+  // On an imitation of Windows' own service, anywhere but there.
+  windows: () => (root) => windows({ root: join(root, 'windowsfilter') }),
   ...(isRoot
     ? { overlay2: () => (root: string) => overlay({ root: join(root, 'overlay2') }) }
     : {}),
