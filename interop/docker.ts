@@ -14,6 +14,8 @@ import { run } from './run.ts'
 export interface Docker extends AsyncDisposable {
   /** As `image/` and `vfs/` are found in. */
   readonly dataRoot: string
+  /** The storage driver. */
+  readonly driver: string
   /** For programs that take a daemon's address. */
   readonly address: string
   /** The daemon's process, whose processor time belongs to what it was asked for. */
@@ -23,7 +25,7 @@ export interface Docker extends AsyncDisposable {
 }
 
 /**
- * Starts dockerd with the vfs driver.
+ * Starts dockerd, with the vfs driver unless another is given.
  *
  * @param dir where its socket, log and process file go, and its data root, unless another is given
  */
@@ -61,6 +63,7 @@ export async function startDocker(
   }
   return Object.assign(client, {
     dataRoot,
+    driver,
     address,
     pid: daemon.pid as number,
     async [Symbol.asyncDispose]() {
@@ -90,9 +93,28 @@ export async function commitEdited(
   edit: (root: string) => Promise<void>,
 ): Promise<void> {
   const container = (await docker('create', from, 'true')).trim()
-  const mounts = join(docker.dataRoot, 'image/vfs/layerdb/mounts')
+  const mounts = join(docker.dataRoot, 'image', docker.driver, 'layerdb/mounts')
   const id = await readFile(join(mounts, container, 'mount-id'), 'utf8')
-  await edit(join(docker.dataRoot, 'vfs/dir', id))
+  if (docker.driver === 'vfs') await edit(join(docker.dataRoot, 'vfs/dir', id))
+  else await editOverlay(join(docker.dataRoot, docker.driver), id, edit)
   await docker('commit', container, to)
   await docker('rm', container)
+}
+
+/** As the daemon mounts it when a container runs. */
+async function editOverlay(
+  home: string,
+  id: string,
+  edit: (root: string) => Promise<void>,
+): Promise<void> {
+  const lower = await readFile(join(home, id, 'lower'), 'utf8')
+  const merged = join(home, id, 'merged')
+  const options = `lowerdir=${lower},upperdir=${id}/diff,workdir=${id}/work`
+  await mkdir(merged, { recursive: true })
+  await run('mount', ['-t', 'overlay', '-o', options, 'overlay', merged], { cwd: home })
+  try {
+    await edit(merged)
+  } finally {
+    await run('umount', [merged])
+  }
 }

@@ -116,7 +116,7 @@ async function bySkopeo(images: Images): Promise<void> {
  * What the second layer changes: everything that a layer can say, and names, sizes and attributes
  * at which tools have failed before.
  */
-async function edit(root: string): Promise<void> {
+export async function edit(root: string): Promise<void> {
   await run('sh', ['-euc', EDIT], { cwd: root })
 }
 

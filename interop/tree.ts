@@ -1,7 +1,6 @@
 /** File trees as text, one line a file, so that two trees made by two tools can be compared. */
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import { run } from './run.ts'
 
 const ENCODING = 'latin1'
@@ -15,7 +14,8 @@ export async function treeOf(root: string): Promise<string[]> {
   const lines: string[] = []
   const firstName = new Map<bigint, string>()
   const visit = (path: string) => {
-    const full = Buffer.from(join(root, path), ENCODING)
+    // Not `join`: the root may be a link in /proc to what is mounted nowhere.
+    const full = Buffer.from(`${root}/${path}`, ENCODING)
     const stat = lstatSync(full, { bigint: true })
     const facts = [stat.mode.toString(8), `${stat.uid}:${stat.gid}`]
     if (path !== '.') facts.push(`${stat.mtimeNs}`)
