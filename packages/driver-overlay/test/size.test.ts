@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
+import process from 'node:process'
 import { type CacheID, type Driver, LayerError, newCacheID } from '@varve/core'
 import { overlay } from '@varve/driver-overlay'
 import { tarOf } from '@varve/testkit'
@@ -71,6 +72,10 @@ function projectOf(path: string): number {
 
 for (const kind of ['ext4', 'xfs'] as const) {
   const why = await whyNoQuota(kind)
+  // By scripts/test-quota.sh, which brings the kernel for it.
+  test.runIf(process.env.VARVE_QUOTA)(`there is project quota on ${kind}`, () => {
+    expect(why).toBe(undefined)
+  })
   describe.skipIf(why)(`sizes on ${kind} (${why ?? 'with project quota'})`, () => {
     async function bed() {
       const dir = quotaPlace(kind)
