@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -114,7 +116,6 @@ describe.skipIf(!canDrop)('varve unshare (needs root, to become an ordinary user
     const script = 'trap "exit 5" TERM; echo > "$0"; while :; do sleep 0.02; done'
     const { code, stderr } = await asUser(['unshare', '--', 'sh', '-c', script, file], 'none', {
       during: async (child) => {
-        const { existsSync } = await import('node:fs')
         await until(async () => existsSync(file))
         child.kill('SIGTERM')
       },
@@ -143,6 +144,13 @@ describe.skipIf(!canDrop)('varve unshare (needs root, to become an ordinary user
 
   test('an ordinary user is told of it, and there uses overlay on the same store', async () => {
     const options = ['--driver', 'overlay2']
+    const made = { root: join(home, 'vfs') }
+    await asUser(['load', example], 'none', made)
+    const [before] = jsonLines((await asUser(['info', '--json'], 'sub', made)).stdout)
+    expect(before.mounting).toEqual({
+      overlay: 'by varve unshare, with 1051 users and 1051 groups',
+      fuseOverlayfs: expect.any(Boolean),
+    })
     const outside = await asUser([...options, 'load', example], 'none')
     expect(outside.code).toBe(1)
     expect(outside.stderr).toMatch(
@@ -150,18 +158,47 @@ describe.skipIf(!canDrop)('varve unshare (needs root, to become an ordinary user
     )
     const load = ['unshare', '--', ...inside, ...options, 'load', example]
     expect(await asUser(load, 'none')).toMatchObject({ code: 0 })
-    const facts = ['unshare', '--', ...inside, 'info', '--json']
-    const [info] = jsonLines((await asUser(facts, 'none')).stdout)
+    const script = '"$@" info --json && "$@" check --full --json'
+    const look = ['unshare', '--', 'sh', '-c', script, 'sh', ...inside]
+    const { code, stdout, stderr } = await asUser(look, 'none')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const [info, ...problems] = jsonLines(stdout)
+    expect(problems).toEqual([])
     expect(info).toMatchObject({
       root: join(home, '.local/share/varve'),
       driver: 'overlay2',
+      mounting: { overlay: 'as you are root here' },
       capabilities: { keeps: { owner: false, devices: false } },
       status: { userxattr: 'true' },
     })
-    const check = ['unshare', '--', ...inside, 'check', '--full']
-    expect(await asUser(check, 'none')).toMatchObject({ code: 0, stderr: '' })
   })
 })
+
+describe.skipIf(!canDrop || !existsSync('/dev/fuse'))('what is left (needs root and FUSE)', () => {
+  test('processes of fuse-overlayfs end with the namespace, unless somebody else is in it', async () => {
+    const home = await scratch()
+    await chown(home, USER, USER)
+    const script = 'cd "$HOME" && mkdir l m && fuse-overlayfs -o lowerdir=l m 2>/dev/null && ls m'
+    const { code, stderr } = await varve(['unshare', '--', 'sh', '-c', script], {
+      prefix: ['unshare', '--mount', 'sh', '-ec', FUSE, 'sh', String(USER)],
+      env: { HOME: home },
+    })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const args = ['-u', String(USER), '-o', 'args=']
+    await until(
+      async () => !spawnSync('ps', args, { encoding: 'utf8' }).stdout.includes('lowerdir=l'),
+    )
+  })
+})
+
+/** Where everybody may use FUSE, on a file system of one's own. */
+const FUSE = `
+  mount -t tmpfs tmpfs "$HOME"
+  mknod -m 666 "$HOME/fuse" c 10 229; mount --bind "$HOME/fuse" /dev/fuse
+  mount -t tmpfs -o "mode=700,uid=$1,gid=$1" tmpfs "$HOME"
+  user=$1; shift
+  exec setpriv --reuid="$user" --regid="$user" --clear-groups "$@"
+`
 
 /** In a mount namespace of its own, so that the machine's own files stay as they are. */
 const DROP = `

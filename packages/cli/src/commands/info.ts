@@ -1,3 +1,4 @@
+import { whatIsPossible } from '../rootless/possible.ts'
 import { driverNames } from '../store/drivers.ts'
 import type { Verb } from '../verb.ts'
 import { version } from '../version.ts'
@@ -26,6 +27,7 @@ export const info: Verb = (parent, app) => {
           images: (await images.list()).length,
           layers,
           readWriteLayers,
+          mounting: await whatIsPossible(),
           capabilities: { keeps, maxDepth, mount, reproducesExactDiffs },
           status: await store.driver.status(),
         }

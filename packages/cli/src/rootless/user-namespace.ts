@@ -7,6 +7,7 @@ import type { Readable, Writable } from 'node:stream'
 import { promisify } from 'node:util'
 import { LayerError } from '@varve/core'
 import { type IdMap, type IdRange, mapWords } from './id-map.ts'
+import { endLeftovers, namespaceOf } from './leftovers.ts'
 
 /**
  * Says that it is there, waits until its ids are mapped, and becomes the command; if whoever started
@@ -46,6 +47,7 @@ export async function runInUserNamespace(
   const forwarded = forwardSignals(child)
   try {
     await entered(child)
+    const namespace = await namespaceOf(child.pid as number)
     try {
       await mapIds(child.pid as number, map)
     } catch (error) {
@@ -57,6 +59,7 @@ export async function runInUserNamespace(
     go.on('error', () => {})
     go.end('\n')
     const [code, signal] = await ended
+    await endLeftovers(namespace)
     return code ?? 128 + (signal ? constants.signals[signal] : 0)
   } finally {
     forwarded[Symbol.dispose]()
