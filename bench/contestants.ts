@@ -33,15 +33,22 @@ const always = () => true
 /** Go's archive reader in these versions knows no zstd. */
 const withoutZstd = (compression: Compression) => compression !== 'zst'
 
-/** The built command, as users run it. */
-export function varve(dir: string, checkout: string): Contestant {
-  const root = join(dir, 'varve')
+/** The built command, as users run it. @param driver if not the one that it takes by itself */
+export function varve(dir: string, checkout: string, driver?: string): Contestant {
+  const root = join(dir, driver === undefined ? 'varve' : `varve-${driver}`)
   const bin = join(checkout, 'packages/cli/dist/bin.js')
   const command = (...args: string[]): Command => ({
-    argv: [process.execPath, bin, '--root', root, ...args],
+    argv: [
+      process.execPath,
+      bin,
+      '--root',
+      root,
+      ...(driver === undefined ? [] : ['--driver', driver]),
+      ...args,
+    ],
   })
   return {
-    name: 'varve',
+    name: driver === undefined ? 'varve' : `varve --driver ${driver}`,
     takes: always,
     async register({ file }) {
       if (!existsSync(bin)) throw new Error('Cannot measure varve: run npm run build first')

@@ -8,7 +8,7 @@ const DOT = 0x2e
 
 /** A directory's names with `.` and `..` among them, sorted byte by byte. */
 export function sortedEntries(names: Names, directory: number): number[] {
-  const sorted = [...names.children(directory)].sort((a, b) => names.compare(a, b))
+  const sorted = names.children(directory).sort((a, b) => names.compare(a, b))
   // `.` and `..` are next to each other but for names that begin with a dot and a byte below it.
   insert(names, sorted, UP, 2)
   insert(names, sorted, SELF, 1)
@@ -21,18 +21,18 @@ function insert(names: Names, sorted: number[], entry: number, dots: number): vo
     const middle = (low + high) >> 1
     const other = sorted[middle] as number
     // Of the two themselves, `..` is inserted first and comes last.
-    if (other !== UP && isBefore(names.bytes(other), dots)) low = middle + 1
+    if (other !== UP && isBefore(names, other, dots)) low = middle + 1
     else high = middle
   }
   sorted.splice(low, 0, entry)
 }
 
 /** Whether a name comes before one of that many dots. */
-function isBefore(name: Uint8Array, dots: number): boolean {
+function isBefore(names: Names, name: number, dots: number): boolean {
   for (let i = 0; i < dots; i++) {
-    if (i >= name.length) return true
-    const byte = name[i] as number
-    if (byte !== DOT) return byte < DOT
+    const byte = names.byteAt(name, i)
+    // Behind its end, or a byte below a dot.
+    if (byte !== DOT) return !(byte > DOT)
   }
   return false
 }

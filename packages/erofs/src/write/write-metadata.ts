@@ -148,16 +148,15 @@ function writeBlock(
 ): void {
   const { view, at } = out.place(position, bytes)
   const block = new Uint8Array(view.buffer, at, bytes)
-  const fileOf = (entry: number): number => {
-    if (entry === SELF) return directory
-    const name = walked.directoryName[directory] as number
-    return names.file[entry === UP ? (names.parent[name] as number) : entry] as number
-  }
+  const name = walked.directoryName[directory] as number
+  const up = names.file[names.parent[name] as number] as number
   let nameAt = entries.length * DIRENT
-  for (const [i, entry] of entries.entries()) {
-    const file = fileOf(entry)
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i] as number
+    const file = entry === SELF ? directory : entry === UP ? up : (names.file[entry] as number)
     encodeDirent(view, at + i * DIRENT, nids[file] as number, nameAt, files.type(file))
-    block.set(entry < 0 ? DOTS.subarray(0, -entry) : names.bytes(entry), nameAt)
+    if (entry < 0) block.set(DOTS.subarray(0, -entry), nameAt)
+    else names.copyTo(entry, block, nameAt)
     nameAt += nameLength(names, entry)
   }
 }
