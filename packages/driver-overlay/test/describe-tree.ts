@@ -12,6 +12,9 @@ const TYPES: Readonly<Record<number, string>> = {
   [S.IFSOCK]: 'socket',
 }
 
+/** In place of what is not told of a file with several names. */
+const SEVERAL_NAMES = '…'
+
 /** What {@link describeTree} leaves out. */
 export interface Leniency {
   /** Metadata of files with several names, and which names those are. */
@@ -48,6 +51,23 @@ export function describeTree(
   return found
 }
 
+/**
+ * A description that may be held against another one: overlay counts names in lower layers that a copy
+ * has no more, so what is not told of a file in one tree must not be told in the other.
+ */
+export function comparable(
+  tree: ReadonlyMap<string, string>,
+  other: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  const shorten = ([path, text]: [string, string]): [string, string] => {
+    const short = other.get(path)
+    const isShort = short?.endsWith(` ${SEVERAL_NAMES}`) ?? false
+    const told = short?.slice(0, -SEVERAL_NAMES.length) ?? ''
+    return isShort && text.startsWith(told) ? [path, `${told}${SEVERAL_NAMES}`] : [path, text]
+  }
+  return new Map([...tree].map(shorten))
+}
+
 function nameOf(first: Map<bigint, string>, stat: FileStat, at: string): string {
   if ((stat.mode & S.IFMT) === S.IFDIR) return at
   const name = first.get(stat.ino) ?? at
@@ -65,7 +85,8 @@ function describe(
 ): string {
   const type = stat.mode & S.IFMT
   const parts: unknown[] = [TYPES[type], contentOf(native, dirfd, name, stat)]
-  if (lenient.links && stat.nlink > 1 && type !== S.IFDIR) return parts.join(' ')
+  if (lenient.links && stat.nlink > 1 && type !== S.IFDIR)
+    return [...parts, SEVERAL_NAMES].join(' ')
   parts.push((stat.mode & 0o7777).toString(8), `${stat.uid}:${stat.gid}`)
   if (type !== S.IFDIR) parts.push(stat.mtimeNs / 1_000_000_000n)
   const xattrs = native.listxattr(dirfd, name).map((attribute) => {
