@@ -9,6 +9,7 @@ const ON_NODE_ONLY = [
   'test/store/faults/**',
   'packages/*/test/faults.test.ts',
   'packages/image/test/killed.test.ts',
+  'packages/driver-overlay/test/rootless.test.ts',
   // The command itself runs on all three in scripts/check-tarballs.ts.
   'packages/cli/test/{images,layer,limits,pipes,tarsplit,unshare}.test.ts',
 ]

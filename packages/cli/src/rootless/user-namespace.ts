@@ -128,10 +128,14 @@ async function runMapper(program: string, pid: number, ranges: readonly IdRange[
 /** What this process is sent is meant for the command. */
 function forwardSignals(child: ChildProcess): Disposable {
   const handlers = new Map<NodeJS.Signals, () => void>()
-  for (const signal of FORWARDED) handlers.set(signal, () => child.kill(signal))
+  const forward = (signal: NodeJS.Signals) => {
+    // Not `child.kill`: Deno would say then that the signal ended it, whatever the command did.
+    if (child.pid !== undefined && child.exitCode === null) process.kill(child.pid, signal)
+  }
+  for (const signal of FORWARDED) handlers.set(signal, () => forward(signal))
   for (const signal of BY_TERMINAL) {
     // Without a handler it would end this process, and nobody would wait for the command.
-    handlers.set(signal, process.stdin.isTTY ? () => {} : () => child.kill(signal))
+    handlers.set(signal, process.stdin.isTTY ? () => {} : () => forward(signal))
   }
   for (const [signal, handler] of handlers) process.on(signal, handler)
   return {
