@@ -108,6 +108,17 @@ describe('what was wrong in Docker 1.11 is not', () => {
   })
 })
 
+test('a home that is open to read only is read and not changed', async () => {
+  await using one = await bed()
+  const base = await layer(one.driver, BASE)
+  await using driver = await windows({ root: one.root, readOnly: true })
+  expect(await payload(driver, base, 'Files/a.txt', 1)).toBe('a')
+  const code = { code: 'ERR_PERMISSION' }
+  await expect(driver.create(newCacheID())).rejects.toMatchObject(code)
+  await expect(driver.remove(base)).rejects.toMatchObject(code)
+  expect(await driver.exists(base)).toBe(true)
+})
+
 describe('a layer’s files', () => {
   test('keep alternate streams, and give them as payloads', async () => {
     await using one = await bed()

@@ -136,10 +136,7 @@ test('a removal that fails leaves what cleanup sweeps', async () => {
 
 test('a layer that something still looks into is removed once its disk is let go', async () => {
   const detached: string[] = []
-  const virtDisk = {
-    detach: async (path: string) => void detached.push(path),
-    expandVolume: async () => {},
-  }
+  const virtDisk = { detach: async (path: string) => void detached.push(path) }
   await using one = await bed({ ports: { virtDisk } })
   const id = await sandbox(one.driver, await layer(one.driver, BASE))
   await mkdir(join(one.root, id, 'volume'), { recursive: true })

@@ -65,7 +65,6 @@ export class Service {
 
   async expand(name: string, bytes: bigint): Promise<void> {
     await this.hcs.expandSandboxSize(this.#info, this.#id(name), bytes)
-    await this.#ports.virtDisk.expandVolume(this.home.dir(name))
   }
 
   async destroy(name: string): Promise<void> {

@@ -60,6 +60,7 @@ export interface BaseImage {
 
 /** A {@link Driver} of Windows layers, and what only Windows has. */
 export interface WindowsDriver extends Driver {
+  files(id: CacheID): Promise<FileGetter>
   /**
    * Makes the base images that come with the system known as layers, and lists them: Docker 1.11's
    * `GetCustomImageInfos`.

@@ -1,12 +1,21 @@
 import { resolve } from 'node:path'
+import process from 'node:process'
 import { LayerError } from '@varve/core'
-import { openSys, type Privileges, type Sys, type VirtDisk, type WinFs } from '@varve/sys'
+import {
+  openSys,
+  openWindows,
+  type Privileges,
+  type Sys,
+  type VirtDisk,
+  type WinFs,
+} from '@varve/sys'
 import { openTrees } from '@varve/trees'
 import { emulatedFs } from '../emulated/emulated-fs.ts'
 import { emulatedHcs } from '../emulated/emulated-hcs.ts'
 import { wrapHcs } from './errors.ts'
 import { Home } from './home.ts'
 import { type Importer, importFolder, importHere, importHome } from './importer.ts'
+import { readOnlyDriver } from './read-only.ts'
 import { type Ports, Service } from './service.ts'
 import { type WindowsDriver, WindowsLayerDriver } from './windows-driver.ts'
 
@@ -14,6 +23,8 @@ import { type WindowsDriver, WindowsLayerDriver } from './windows-driver.ts'
 export interface WindowsOptions {
   /** The driver's home, as Docker's `<data root>\windowsfilter`; made if it is missing. */
   readonly root: string
+  /** Read layers that somebody else keeps; nothing is made or changed. Default false. */
+  readonly readOnly?: boolean
   /** `filter`: files, shown through a filter. `diff`: differencing disks, of Docker 1.11. Default `filter`. */
   readonly flavour?: 'filter' | 'diff'
   /** Whose way of calling the service to follow: today's moby and hcsshim, or Docker 1.11's. */
@@ -51,7 +62,7 @@ export async function windows(options: WindowsOptions): Promise<WindowsDriver> {
   const home = new Home(resolve(options.root))
   try {
     const ports = portsFor(options.ports)
-    await home.make()
+    if (!options.readOnly) await home.make()
     const fileSystem = await ports.fs.fileSystemOf(home.root)
     if (fileSystem?.toUpperCase() === 'REFS') {
       throw new LayerError(
@@ -73,7 +84,8 @@ export async function windows(options: WindowsOptions): Promise<WindowsDriver> {
       compat,
       flavour,
     }
-    return new WindowsLayerDriver(parts)
+    const driver = new WindowsLayerDriver(parts)
+    return options.readOnly ? readOnlyDriver(driver, home.root) : driver
   } catch (error) {
     throw wrapHcs(error, `Cannot open the Windows driver in ${home.root}`)
   }
@@ -86,14 +98,21 @@ function importerFor(service: Service, fs: WinFs, sys: Sys, options: WindowsOpti
 }
 
 function portsFor(given: Partial<Ports> = {}): Ports {
+  const { hcs, fs, virtDisk, privileges } = given
+  if (hcs && fs && virtDisk && privileges) return { hcs, fs, virtDisk, privileges }
+  const own = process.platform === 'win32' && !hcs ? openWindows() : imitation()
+  return { ...own, ...given }
+}
+
+function imitation(): Ports {
   return {
-    hcs: given.hcs ?? emulatedHcs(),
-    fs: given.fs ?? emulatedFs(),
-    virtDisk: given.virtDisk ?? NO_DISKS,
-    privileges: given.privileges ?? NO_PRIVILEGES,
+    hcs: emulatedHcs(),
+    fs: emulatedFs(),
+    virtDisk: NO_DISKS,
+    privileges: NO_PRIVILEGES,
   }
 }
 
-/** In an imitation nothing is ever attached, and a volume is as large as its file system. */
-const NO_DISKS: VirtDisk = { detach: async () => {}, expandVolume: async () => {} }
+/** In an imitation nothing is ever attached. */
+const NO_DISKS: VirtDisk = { detach: async () => {} }
 const NO_PRIVILEGES: Privileges = { with: (_names, work) => work() }

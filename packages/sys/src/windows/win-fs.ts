@@ -61,8 +61,6 @@ export interface WinFs {
 export interface VirtDisk {
   /** Takes a disk away from the system that a dead owner had attached. */
   detach(path: string): Promise<void>
-  /** Makes the volume on a layer's disk as large as the disk has become. */
-  expandVolume(path: string): Promise<void>
 }
 
 /** Privileges of the process; they cannot be those of a thread, as calls change threads. */

@@ -1,0 +1,113 @@
+import process from 'node:process'
+import type { Hcs } from './hcs.ts'
+import { bindHcs } from './hcs-koffi.ts'
+import { type Koffi, type Library, loadKoffi } from './koffi.ts'
+import { bindNtFiles, type Handle, type NtFiles } from './nt-files.ts'
+import type { Privilege, Privileges, VirtDisk, WinFs } from './win-fs.ts'
+import { bindWinFs } from './win-fs-koffi.ts'
+
+/** Which libraries {@link openWindows} binds; by their names, if they are not given. */
+export interface WindowsLibraries {
+  readonly vmcompute?: string
+  /** The one with `BackupRead` and `BackupWrite`. Default kernel32.dll. */
+  readonly backup?: string
+  readonly virtdisk?: string
+}
+
+/** Windows' own services, bound. */
+export interface WindowsCalls {
+  readonly hcs: Hcs
+  readonly fs: WinFs
+  readonly virtDisk: VirtDisk
+  readonly privileges: Privileges
+}
+
+/**
+ * Binds what Windows layers need of Windows: the host compute service, files with all that they
+ * have, virtual disks, privileges.
+ *
+ * @throws Error on other systems, and where a library is missing
+ */
+export function openWindows(libraries: WindowsLibraries = {}): WindowsCalls {
+  if (process.platform !== 'win32') throw new Error(`${process.platform} is not Windows`)
+  const koffi = loadKoffi()
+  const nt = bindNtFiles(koffi, koffi.load('ntdll.dll'))
+  const kernel32 = koffi.load('kernel32.dll')
+  const backup = libraries.backup === undefined ? kernel32 : koffi.load(libraries.backup)
+  const vmcompute = koffi.load(libraries.vmcompute ?? 'vmcompute.dll')
+  return {
+    hcs: bindHcs(koffi, vmcompute, koffi.load('ole32.dll')),
+    fs: bindWinFs(koffi, nt, backup, kernel32),
+    virtDisk: bindVirtDisk(koffi, nt, libraries.virtdisk ?? 'virtdisk.dll'),
+    privileges: bindPrivileges(nt),
+  }
+}
+
+/** `VIRTUAL_STORAGE_TYPE_DEVICE_UNKNOWN` and `OPEN_VIRTUAL_DISK_PARAMETERS` (virtdisk.h). */
+const STORAGE_TYPE_BYTES = 20
+const OPEN_PARAMETERS_BYTES = 28
+const OPEN_VERSION = 2
+
+function bindVirtDisk(koffi: Koffi, nt: NtFiles, path: string): VirtDisk {
+  let library: Library | undefined
+  return {
+    async detach(disk) {
+      library ??= koffi.load(path)
+      const handle = koffi.out(koffi.pointer('intptr_t'))
+      const p = 'void *'
+      const open = library.func('OpenVirtualDisk', 'uint32', [p, 'str16', 'int', 'int', p, handle])
+      const detach = library.func('DetachVirtualDisk', 'uint32', ['intptr_t', 'int', 'uint32'])
+      const parameters = Buffer.alloc(OPEN_PARAMETERS_BYTES)
+      parameters.writeUInt32LE(OPEN_VERSION)
+      const opened: Handle[] = [0]
+      const type = Buffer.alloc(STORAGE_TYPE_BYTES)
+      check(open(type, disk, 0, 0, parameters, opened), 'OpenVirtualDisk', disk)
+      try {
+        check(detach(opened[0], 0, 0), 'DetachVirtualDisk', disk)
+      } finally {
+        nt.close(opened[0] as Handle)
+      }
+    },
+  }
+}
+
+/** These return a code of Windows, 0 for none. */
+function check(errno: number, syscall: string, path: string): void {
+  if (errno === 0) return
+  const message = `EIO: ${syscall} failed (${errno}) '${path}'`
+  throw Object.assign(new Error(message), { code: 'EIO', errno, syscall, path })
+}
+
+/** `SE_*_PRIVILEGE` of ntifs.h. */
+const NUMBERS: Readonly<Record<Privilege, number>> = {
+  SeSecurityPrivilege: 8,
+  SeBackupPrivilege: 17,
+  SeRestorePrivilege: 18,
+}
+
+/** They are counted: whoever comes last turns them off, if they were off. */
+function bindPrivileges(nt: NtFiles): Privileges {
+  const users = new Map<Privilege, { count: number; readonly was: boolean }>()
+  const release = (name: Privilege): void => {
+    const held = users.get(name)
+    if (!held || --held.count > 0) return
+    users.delete(name)
+    if (!held.was) nt.adjustPrivilege(NUMBERS[name], false)
+  }
+  return {
+    async with(names, work) {
+      const taken: Privilege[] = []
+      try {
+        for (const name of names) {
+          const held = users.get(name)
+          if (held) held.count++
+          else users.set(name, { count: 1, was: nt.adjustPrivilege(NUMBERS[name], true) })
+          taken.push(name)
+        }
+        return await work()
+      } finally {
+        for (const name of taken) release(name)
+      }
+    },
+  }
+}
