@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sys',
     'metadata-fs',
     'driver-vfs',
+    'driver-windows',
     'driver-overlay',
     'driver-erofs',
     'erofs',

@@ -29,10 +29,15 @@ const DRIVERS: Readonly<Record<string, DriverKind>> = {
         ...options,
       }),
   },
+  windowsfilter: {
+    home: 'windowsfilter',
+    make: async (root, options) =>
+      (await import('@varve/driver-windows')).windows({ root, ...options }),
+  },
 }
 
 /** What people call a driver → what Docker called it last. */
-const ALIASES: Readonly<Record<string, string>> = { overlay: 'overlay2' }
+const ALIASES: Readonly<Record<string, string>> = { overlay: 'overlay2', windows: 'windowsfilter' }
 
 /** The name under which a driver's layers are kept. */
 export function canonicalName(name: string): string {
