@@ -87,7 +87,7 @@ export interface GraphProblem {
    * - `leftover`: what a dead process left could not be cleared away.
    */
   readonly kind: 'damaged' | 'missing-layer' | 'missing-parent' | 'cycle' | 'leftover'
-  /** Id of the image. */
+  /** Id of the image; of a leftover, perhaps the driver's name. */
   readonly id: string
   readonly message: string
 }

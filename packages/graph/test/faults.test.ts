@@ -34,7 +34,9 @@ async function stateOf(root: string): Promise<string> {
     words.push(`${id} ${word}`)
   }
   expect(await opened.layers()).toEqual([...(await graph.map()).keys()].sort())
-  expect(readdirSync(join(root, 'graph/_tmp'))).toEqual([])
+  for (const place of ['graph/_tmp', 'vfs/aside']) {
+    expect(readdirSync(join(root, place)), place).toEqual([])
+  }
   return words.sort().join(', ')
 }
 

@@ -83,18 +83,26 @@ describe('register', () => {
     let armed = false
     const graph = await place.open('1.9', { driver: wrapRemove(driver, () => (armed = true)) })
     await expect(graph.register({ id: id('a') }, [tar])).rejects.toThrow(/no disk.*busy/)
+    // What could not be removed is written down, for whoever opens the graph next.
+    expect(readdirSync(join(graph.root, '_tmp'))).toEqual([id('a')])
+    const plain = await place.driver()
+    expect(await plain.exists(asCacheID(id('a')))).toBe(true)
+    await graph[Symbol.asyncDispose]()
+    await place.open('1.9', { driver: plain })
+    expect(await plain.exists(asCacheID(id('a')))).toBe(false)
+    expect(readdirSync(join(graph.root, '_tmp'))).toEqual([])
   })
 })
 
-/** Lets the first removal, of what stands in the place, pass. */
-function wrapRemove(driver: Driver, onFirst: () => void): Driver {
+/** Tells of each removal after it was made. */
+function wrapRemove(driver: Driver, onRemoved: () => void): Driver {
   return new Proxy(driver, {
     get(target, key) {
       const value = Reflect.get(target, key, target)
       if (key !== 'remove') return typeof value === 'function' ? value.bind(target) : value
       return async (of: Parameters<Driver['remove']>[0]) => {
         await target.remove(of)
-        onFirst()
+        onRemoved()
       }
     },
   })
@@ -141,6 +149,21 @@ describe('delete', () => {
     busy = false
     await graph.delete('a')
     expect(await plain.exists(asCacheID(id('a')))).toBe(false)
+  })
+
+  test('a layer that went, though not without a failure, is not listed again', async () => {
+    await using place = await newPlace()
+    const plain = await place.driver()
+    const driver = wrapRemove(plain, () => {
+      if (armed) throw new Error('some file is busy')
+    })
+    let armed = false
+    const graph = await place.open('1.9', { driver })
+    await graph.register({ id: id('a') }, [tar])
+    armed = true
+    await expect(graph.delete('a')).rejects.toMatchObject({ code: 'ERR_CLEANUP_FAILED' })
+    expect(await graph.exists('a')).toBe(false)
+    expect(await graph.problems()).toEqual([])
   })
 
   test('it could be called from within a walk only at the risk of a deadlock', async () => {

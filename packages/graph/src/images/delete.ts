@@ -20,15 +20,35 @@ export async function deleteImage(
   await using _lock = await ctx.locks.image(id, callOptions(options))
   try {
     const parent = await takeAway(ctx, id, options)
-    try {
-      await ctx.driver.remove(asCacheID(id), callOptions(options))
-    } catch (error) {
-      throw await cleanUp(error, () => putBack(ctx, id, parent))
-    }
+    await removeLayer(ctx, id, parent)
   } catch (error) {
     throw wrapError(error, attempt, { id })
   }
-  removeStaging(ctx, id, attempt)
+}
+
+/**
+ * Removes the driver's layer and what is left of the image. A driver that fails has kept the whole
+ * layer, and then the image is listed again; or it has not, and then only files are left to it.
+ */
+async function removeLayer(
+  ctx: GraphContext,
+  id: string,
+  parent: string | undefined,
+): Promise<void> {
+  const { driver, layout } = ctx
+  try {
+    await driver.remove(asCacheID(id))
+  } catch (error) {
+    if (await driver.exists(asCacheID(id))) {
+      throw await cleanUp(error, () => putBack(ctx, id, parent))
+    }
+    throw unfinished(id, await cleanUp(error, () => removeTree(layout.staging(id))))
+  }
+  try {
+    removeTree(layout.staging(id))
+  } catch (error) {
+    throw unfinished(id, error)
+  }
 }
 
 /** Makes it vanish; gives its parent, which is needed to list it again. */
@@ -75,14 +95,11 @@ function assertUnused(id: string, isParent: boolean, isHeld: boolean): void {
   })
 }
 
-function removeStaging({ layout }: GraphContext, id: string, attempt: string): void {
-  try {
-    removeTree(layout.staging(id))
-  } catch (cause) {
-    throw new LayerError('ERR_CLEANUP_FAILED', `${attempt}: it is gone, but not all of its files`, {
-      cause,
-      data: { id },
-      hint: 'What is left over is swept when the graph is next opened',
-    })
-  }
+function unfinished(id: string, cause: unknown): LayerError {
+  const why = 'it is gone, but not all of its files'
+  return new LayerError('ERR_CLEANUP_FAILED', `Cannot delete image ${id}: ${why}`, {
+    cause,
+    data: { id },
+    hint: 'What is left is swept when the graph, or its driver, is next opened',
+  })
 }

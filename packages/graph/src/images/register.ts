@@ -50,11 +50,11 @@ export async function register(
     await fill(ctx, image, layer, options)
     await publish(ctx, image, options)
   } catch (error) {
-    throw await cleanUp(
-      wrapError(error, attempt, { id }),
-      () => ctx.driver.remove(asCacheID(id)),
-      () => removeTree(staging),
-    )
+    throw await cleanUp(wrapError(error, attempt, { id }), async () => {
+      await ctx.driver.remove(asCacheID(id))
+      // Last, since it tells of a layer that could not be removed.
+      removeTree(staging)
+    })
   }
   return await loadImage(ctx, id)
 }

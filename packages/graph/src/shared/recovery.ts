@@ -26,12 +26,20 @@ export async function recover(
     try {
       if (await isSwept(layout, driver, locks, idsOf(path, name))) removeTree(path)
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
-      const message = `what is left of image ${name} cannot be cleared away: ${why}`
-      problems.push({ kind: 'leftover', id: name, message })
+      problems.push(leftover(name, `image ${name}`, error))
     }
   }
+  try {
+    await driver.cleanup()
+  } catch (error) {
+    problems.push(leftover(driver.name, `layers of the ${driver.name} driver`, error))
+  }
   return problems
+}
+
+function leftover(id: string, what: string, error: unknown): GraphProblem {
+  const why = error instanceof Error ? error.message : String(error)
+  return { kind: 'leftover', id, message: `what is left of ${what} cannot be cleared away: ${why}` }
 }
 
 /** Docker gave these directories random names; then only the document tells the image. */
