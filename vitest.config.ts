@@ -9,12 +9,9 @@ const ON_NODE_ONLY = [
   'test/store/faults/**',
   'packages/*/test/faults.test.ts',
   'packages/image/test/killed.test.ts',
-<<<<<<< /tmp/rl.mine
   // A Node for Windows runs under wine, whoever asks for it.
   'packages/driver-windows/test/wine.test.ts',
-=======
   'packages/driver-overlay/test/rootless.test.ts',
->>>>>>> /tmp/rl.new
   // The command itself runs on all three in scripts/check-tarballs.ts.
   'packages/cli/test/{images,layer,limits,pipes,tarsplit,unshare}.test.ts',
 ]
