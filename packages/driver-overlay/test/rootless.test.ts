@@ -76,7 +76,9 @@ async function output(way: Way, child: string, ...words: string[]): Promise<stri
   for (const path of [dir.path, home]) fs.chownSync(path, USER, USER)
   const drop = ['--mount', 'sh', '-ec', script, 'sh', String(USER), ...(places ? [dir.path] : [])]
   const args = [...drop, ...command(child, home, ...words)]
-  const { stdout } = await promisify(execFile)('unshare', args, { maxBuffer: 2 ** 26 })
+  // The directory of the tests may be root's alone.
+  const env = { ...process.env, TMPDIR: dir.path }
+  const { stdout } = await promisify(execFile)('unshare', args, { maxBuffer: 2 ** 26, env })
   return stdout.trim()
 }
 
