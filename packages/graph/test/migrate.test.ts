@@ -8,7 +8,7 @@ import { tarOf } from '@varve/testkit'
 import { describe, expect, test } from 'vitest'
 import { tarOfImage } from './support/graph-root.ts'
 import { app, base, old, other, sound, step, writeOldRoot } from './support/old-root.ts'
-import { bytesOf, id } from './support/places.ts'
+import { bytesOf, id, kinds, newPlace } from './support/places.ts'
 import { openOldGraph, openStoreAt, type StoreBed } from './support/store-bed.ts'
 
 interface Bed extends StoreBed {
@@ -183,6 +183,36 @@ describe('migrate', () => {
   })
 })
 
+describe.each(kinds)('from a graph on %s', (kind) => {
+  const files = kind === 'windows' ? 'Files/' : ''
+  const tars = ['one', 'two'].map((name) =>
+    tarOf([
+      ...(files === '' ? [] : [{ name: files }]),
+      { name: `${files}${name}`, data: name },
+      { name: `${files}${name}2`, data: 'the end' },
+    ]),
+  )
+
+  test.each(['1.7', '1.9'] as const)('of Docker %s, layers come over', async (version) => {
+    await using place = await newPlace(kind)
+    const driver = await place.driver()
+    const graph = await place.open(version, { driver })
+    await graph.register({ id: id('a') }, [tars[0] as Uint8Array])
+    await graph.register({ id: id('b'), parent: id('a') }, [tars[1] as Uint8Array])
+    await using bed = await openStoreAt(join(place.root, 'store'))
+    const { images, failed } = await migrate(graph, bed)
+    expect(failed).toEqual([])
+    const top = await bed.images.get(images.find((image) => image.id === id('b'))?.imageID ?? '')
+    const isExact = version === '1.9' || driver.capabilities.reproducesExactDiffs
+    if (isExact) expect(top.diffIDs).toEqual(tars.map((tar) => digestOf(tar)))
+    await using layer = await bed.store.get(top.chainID as never)
+    const tar = await bytesOf(layer.tar())
+    for (const part of [`${files}two`, 'the end']) expect(tar).toContain(part)
+    expect(tar).not.toContain(`${files}one`)
+    await expectSound(bed)
+  })
+})
+
 describe('and back', () => {
   test('an image that came out of a graph gets the same id when it does so again', async () => {
     await using bed = await openBed()
@@ -227,7 +257,7 @@ describe('and back', () => {
     }
     const bytes = new TextEncoder().encode(JSON.stringify(config))
     await bed.images.add(bytes, { tags: ['today:1'] })
-    await using place = await (await import('./support/places.ts')).newPlace()
+    await using place = await newPlace()
     const graph = await place.open('1.7')
     const { id: made } = await exportImage(graph, 'today:1', bed)
     expect((await graph.get(made)).document).toMatchObject({
