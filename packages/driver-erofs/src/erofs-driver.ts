@@ -137,10 +137,10 @@ export class ErofsDriver implements Driver {
     tar: ByteSource,
     options: CallOptions = {},
   ): Promise<AppliedDiff> {
-    const { home, cache } = this.#parts
+    const { home, cache, verity } = this.#parts
     await this.#find(id)
     if (await isReadWrite(home, id)) return applyUpper(this.#parts, id, tar, options)
-    return writeImage(home, cache, id, tar, options)
+    return writeImage(home, cache, verity, id, tar, options)
   }
 
   diff(id: CacheID, parent?: CacheID, options: CallOptions = {}): ReadableStream<Uint8Array> {

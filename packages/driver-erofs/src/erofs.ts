@@ -47,6 +47,12 @@ export interface ErofsOptions {
   readonly imageMethod?: ImageMethod
   /** The same for overlays. */
   readonly mountMethod?: MountMethod
+  /**
+   * Puts new images under fs-verity, so that the kernel itself refuses altered data; a layer that
+   * cannot be is refused with `ERR_NOT_SUPPORTED`. Images that are under it are mounted only as
+   * long as they are, whatever this says. Default false.
+   */
+  readonly verity?: boolean
   /** Whether changes are found by reading the upper directory. Default: if that is right here. */
   readonly nativeDiff?: boolean
 }
@@ -91,7 +97,8 @@ export async function erofs(options: ErofsOptions): Promise<Driver> {
     const home = await openHome(root, sys)
     const trees = openTrees(sys, native !== undefined)
     const mounting = native && (await openMounting(home, sys, native, trees, options))
-    const parts: Parts = { home, sys, trees, cache: new TreeCache(), mounting }
+    const verity = options.verity ? native : undefined
+    const parts: Parts = { home, sys, trees, cache: new TreeCache(), verity, mounting }
     await sweepMounts(parts)
     return new ErofsDriver(parts)
   } catch (error) {
@@ -101,7 +108,9 @@ export async function erofs(options: ErofsOptions): Promise<Driver> {
 
 async function unmounted(root: string, sys: Sys): Promise<Parts> {
   const trees = openTrees(sys, false)
-  return { home: await homeAt(root), sys, trees, cache: new TreeCache(), mounting: undefined }
+  const home = await homeAt(root)
+  const cache = new TreeCache()
+  return { home, sys, trees, cache, verity: undefined, mounting: undefined }
 }
 
 async function openMounting(

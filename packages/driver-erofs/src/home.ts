@@ -12,7 +12,8 @@ import type { Sys } from '@varve/sys'
  *     parent            the id of the layer that it stands on, if any
  *     layer.erofs       0400, a read-only layer: its tar, and metadata of the whole chain behind it
  *     layer.sum         SHA-256 of all in it that is not the tar
- *     layer.tmp         the same while it is written
+ *     layer.verity      its digest under fs-verity, if it was put under it
+ *     layer.tmp         the image while it is written
  *     diff/, work/      a read-write layer: its changes, and the kernel's own directory
  *     committed         there once another layer stands on this read-write one, which is final then
  *     merged/, view/    0700, where it is mounted writable and read-only; there while it is

@@ -28,6 +28,8 @@ export interface Parts {
   readonly sys: Sys
   readonly trees: Trees
   readonly cache: TreeCache
+  /** What puts new images under fs-verity; undefined if they are not. */
+  readonly verity: NativeCalls | undefined
   /** Undefined where nothing is mounted. */
   readonly mounting: Mounting | undefined
 }

@@ -151,6 +151,36 @@ describe.skipIf(!canMount)('mounted (needs root)', () => {
     expect(mountsIn(dir.path)).toEqual([])
   })
 
+  test('where there is fs-verity the kernel refuses altered data, elsewhere it is said', async () => {
+    await using dir = place(tmpdir())
+    const root = join(dir.path, 'erofs')
+    await using driver = await erofs({ root, verity: true })
+    const id = newCacheID()
+    await driver.create(id)
+    const applied = await code(driver.applyDiff(id, undefined, [emptyTar()]))
+    if (applied !== 'nothing') {
+      expect(applied).toMatch(/^ERR_NOT_SUPPORTED: Use ext4 made with -O verity/)
+      expect(fs.readdirSync(join(root, id))).not.toContain('layer.erofs')
+      return
+    }
+    const file = join(root, id, 'layer.erofs')
+    expect(() => fs.writeFileSync(file, 'altered')).toThrow(/EPERM/)
+    await (await driver.mount(id))[Symbol.asyncDispose]()
+    const bytes = fs.readFileSync(file)
+    fs.rmSync(file)
+    fs.writeFileSync(file, bytes)
+    expect(await code(driver.mount(id))).toMatch(/^ERR_CORRUPT_LAYER/)
+  })
+
+  test('an image is not mounted if it should be under fs-verity and is not (needs root)', async () => {
+    await using dir = place(tmpdir())
+    const root = join(dir.path, 'erofs')
+    await using driver = await erofs({ root })
+    const id = await layerOn(driver, undefined, [])
+    fs.writeFileSync(join(root, id, 'layer.verity'), '0'.repeat(64))
+    expect(await code(driver.mount(id))).toMatch(/^ERR_CORRUPT_LAYER/)
+  })
+
   test('an overlay keeps its image after all that mounted it are gone', async () => {
     await using dir = place()
     const root = join(dir.path, 'erofs')

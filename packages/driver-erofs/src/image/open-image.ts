@@ -54,16 +54,16 @@ export async function readImageHead(home: Home, id: CacheID): Promise<ImageHead>
   return { devices: image.devices, root }
 }
 
-/** The files of an image's chain as the kernel wants them: itself, then its devices. */
-export async function filesOfImage(home: Home, id: CacheID): Promise<readonly string[]> {
+/** The layers whose files an image needs as the kernel wants them: itself, then its devices. */
+export async function layersOfImage(home: Home, id: CacheID): Promise<readonly CacheID[]> {
   const { devices } = await readImageHead(home, id)
   const lower = devices.map(({ tag }) => {
-    if (isCacheID(tag)) return home.image(tag)
+    if (isCacheID(tag)) return tag
     throw new LayerError('ERR_CORRUPT_LAYER', `${readImage(id)}: it stands on no layer`, {
       data: { id },
     })
   })
-  return [home.image(id), ...lower]
+  return [id, ...lower]
 }
 
 function readImage(id: CacheID): string {

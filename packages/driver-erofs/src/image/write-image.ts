@@ -11,19 +11,24 @@ import {
 } from '@varve/core'
 import { type WrittenErofs, writeErofs } from '@varve/erofs'
 import { escapeXattr } from '@varve/overlayfs'
+import type { NativeCalls } from '@varve/sys'
 import { type Home, isThere, parentOf } from '../home.ts'
 import { imageBeneath } from '../layers/chain.ts'
 import { sumOf, writeSum } from './image-sum.ts'
 import { LayerFile } from './layer-file.ts'
 import type { TreeCache } from './tree-cache.ts'
+import { enableVerity } from './verity.ts'
 
 /**
  * Fills a read-only layer: the tar goes into one file, and metadata of all that the chain shows now
  * behind it. The file has its name once it is whole.
+ *
+ * @param verity to put it under fs-verity with
  */
 export async function writeImage(
   home: Home,
   cache: TreeCache,
+  verity: NativeCalls | undefined,
   id: CacheID,
   tar: ByteSource,
   options: CallOptions,
@@ -48,6 +53,7 @@ export async function writeImage(
       }),
     )
     await chmod(temporary, 0o400)
+    if (verity) await enableVerity(verity, home, id, temporary)
     await rename(temporary, home.image(id))
     cache.keep(id, written.tree, written.blocks)
     return { size: written.size, displaced: [], async [Symbol.asyncDispose]() {} }

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { type CacheID, type Driver, LayerError, type Mount, type MountOptions } from '@varve/core'
 import { type MountPoints, PLACES, type Place, type Stack } from '@varve/overlayfs'
 import type { Home } from '../home.ts'
-import { filesOfImage } from '../image/open-image.ts'
+import { layersOfImage } from '../image/open-image.ts'
+import { requireVerity } from '../image/verity.ts'
 import { type Mounting, mountingOf, type Parts } from '../parts.ts'
 import { type Chain, chainOf, isCommitted, isReadWrite } from './chain.ts'
 
@@ -43,7 +44,7 @@ export async function mountLayer(parts: Parts, id: CacheID, options: MountOption
 /** The image that shows a layer, at the layer's own place. */
 async function mountImage(
   home: Home,
-  { mounts, images }: Mounting,
+  { native, mounts, images }: Mounting,
   id: CacheID,
   { upper, image }: Chain,
   options: MountOptions,
@@ -54,9 +55,11 @@ async function mountImage(
       hint: 'Commit the read-write layer that it stands on',
     })
   }
-  const files = image === undefined ? undefined : await filesOfImage(home, image)
+  const layers = image === undefined ? [] : await layersOfImage(home, image)
+  for (const layer of layers) await requireVerity(native, home, layer)
+  const files = layers.map((layer) => home.image(layer))
   const mountOn = (target: string) => {
-    if (files) images.mount(files, target)
+    if (files.length > 0) images.mount(files, target)
     else mounts.bind(home.empty, target, true)
   }
   return await use(mounts, id, 'view', mountOn, options)

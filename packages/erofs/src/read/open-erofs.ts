@@ -116,7 +116,7 @@ class Image implements ErofsImage {
 
   async stat(path: ErofsPath): Promise<ErofsStat | undefined> {
     const found = await this.#find(path, false)
-    return found && (await this.#stat(found))
+    return found && (await this.#stat(found.nid))
   }
 
   async *list(path: ErofsPath): AsyncGenerator<ErofsEntry> {
@@ -173,7 +173,7 @@ class Image implements ErofsImage {
       const dirents = await this.#pages.run(() => this.#inodes.dirents(nid, inode, block))
       for (const { name, nid: child } of dirents) {
         if (isDots(name)) continue
-        yield { name: name.slice(), stat: await this.#stat(await this.#inode(child)) }
+        yield { name: name.slice(), stat: await this.#stat(child) }
       }
     }
   }
@@ -182,16 +182,19 @@ class Image implements ErofsImage {
     return { nid, inode: await this.#pages.run(() => this.#inodes.inode(nid)) }
   }
 
-  async #stat({ nid, inode }: Found): Promise<ErofsStat> {
-    const target = is({ inode }, S.IFLNK) ? await this.#target({ nid, inode }) : undefined
-    const xattrs = await this.#pages.run(() => this.#inodes.xattrs(nid, inode))
-    return statOf(nid, inode, target, xattrs)
+  /** All of it in one step: a wait for each part would take longer than the part. */
+  async #stat(nid: number): Promise<ErofsStat> {
+    return await this.#pages.run(() => {
+      const inode = this.#inodes.inode(nid)
+      const target = is({ inode }, S.IFLNK) ? this.#target({ nid, inode }) : undefined
+      return statOf(nid, inode, target, this.#inodes.xattrs(nid, inode))
+    })
   }
 
-  async #target({ nid, inode }: Found): Promise<Uint8Array> {
+  /** For steps. */
+  #target({ nid, inode }: Found): Uint8Array {
     if (inode.size > MAX_TARGET) throw corrupt('a link leads nowhere')
-    const read = () => this.#inodes.metadata(nid, inode, 0, inode.size).slice()
-    return await this.#pages.run(read)
+    return this.#inodes.metadata(nid, inode, 0, inode.size).slice()
   }
 
   /** Finds a path as the kernel would under a root of its own. */
@@ -216,7 +219,7 @@ class Image implements ErofsImage {
         continue
       }
       if (++links > MAX_LINKS) return undefined
-      const target = await this.#target(child)
+      const target = await this.#pages.run(() => this.#target(child))
       if (target[0] === 0x2f) trail = [root]
       ahead.push(...partsOf(target).reverse())
     }
