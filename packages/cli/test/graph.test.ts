@@ -113,6 +113,7 @@ describe('migrate', () => {
     const { dir, root, run } = await newBed()
     writeFileSync(join(dir, 'graph', other.id, 'json'), '{')
     rmSync(join(dir, 'vfs/dir', app.id, 'app'))
+    expect((await run('graph', 'ls', dir)).stderr).toContain(`image ${other.id}`)
     const { code, stderr } = await run('graph', 'migrate', dir)
     expect(code).toBe(1)
     expect(stderr).toContain(`cannot migrate ${short(other)}: `)
@@ -170,11 +171,15 @@ describe('save, rm, export', () => {
 
 describe('what it refuses', () => {
   test('a directory without a graph, and the graph’s own', async () => {
-    const { dir, run } = await newBed()
+    const { dir, root, run } = await newBed()
     const none = await run('graph', 'ls', join(dir, 'vfs'))
     expect(none).toMatchObject({ code: 1, stdout: '' })
     expect(none.stderr).toMatch(/there is no graph in it\nhint: give the data root/)
     expect((await run('graph', 'ls', join(dir, 'graph'))).stderr).toContain('directory above it')
+    await run('graph', 'migrate', dir)
+    const inStore = await run('graph', 'export', root, 'app')
+    expect(inStore.stderr).toMatch(/there is no graph in it\nhint: .*or an empty directory/)
+    expect(existsSync(join(root, 'graph'))).toBe(false)
   })
 
   test('layers of a driver that varve has not, with a way out', async () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { LayerError } from '@varve/core/errors'
 import type { Graph, GraphVersion } from '@varve/graph'
@@ -38,7 +38,7 @@ export function onGraph(command: Command): Command {
 export async function openOldRoot(context: Context, dir: string, how: How = {}): Promise<Graph> {
   const { write = false, create = false, version = '1.9' } = how
   const root = resolve(dir)
-  if (!create) assertRoot(root)
+  assertRoot(root, create)
   const { driverKind } = await import('../../store/drivers.ts')
   const name = how.graphDriver ?? (await findDriver(root)) ?? 'vfs'
   const kind = driverKind(name)
@@ -66,14 +66,16 @@ export async function openOldRoot(context: Context, dir: string, how: How = {}):
   }
 }
 
-function assertRoot(root: string): void {
+function assertRoot(root: string, create: boolean): void {
   if (existsSync(join(root, 'graph'))) return
-  const isGraph = existsSync(join(root, '_tmp'))
+  const isEmpty = !existsSync(root) || readdirSync(root).length === 0
+  if (create && isEmpty) return
+  const hint = existsSync(join(root, '_tmp'))
+    ? 'Give the directory above it, where the layers are too'
+    : 'Give the data root of a Docker up to 1.9, often /var/lib/docker'
   throw new LayerError('ERR_NOT_A_STORE', `Cannot open ${root}: there is no graph in it`, {
     data: { root },
-    hint: isGraph
-      ? 'Give the directory above it, where the layers are too'
-      : 'Give the data root of a Docker up to 1.9, often /var/lib/docker',
+    hint: create ? `${hint}, or an empty directory` : hint,
   })
 }
 
