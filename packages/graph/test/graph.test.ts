@@ -6,8 +6,9 @@ import { gzipSync } from 'node:zlib'
 import { asCacheID, digestOf, type ProgressEvent } from '@varve/core'
 import { bufferToFile, type Graph } from '@varve/graph'
 import { tarOf } from '@varve/testkit'
-import { describe, expect, test } from 'vitest'
-import { bytesOf, id, kinds, newPlace } from './support/places.ts'
+import { expect, test } from 'vitest'
+import { onEachDriver } from './support/each-driver.ts'
+import { bytesOf, id, newPlace } from './support/places.ts'
 
 /** What images are made of on a driver: Windows keeps its files in a directory of the layer. */
 function makers(kind: string) {
@@ -27,7 +28,7 @@ function makers(kind: string) {
   return { fakeTar, create, onTop, files }
 }
 
-describe.each(kinds)('on %s', (kind) => {
+onEachDriver('on', (kind) => {
   const { fakeTar, create, onTop, files } = makers(kind)
 
   test('an image’s layer can be mounted', async () => {

@@ -6,9 +6,10 @@ import { digestOf } from '@varve/core'
 import { exportImage, type Graph, type MigrateOptions, migrate, saveV1Archive } from '@varve/graph'
 import { tarOf } from '@varve/testkit'
 import { describe, expect, test } from 'vitest'
+import { onEachDriver } from './support/each-driver.ts'
 import { tarOfImage } from './support/graph-root.ts'
 import { app, base, old, other, sound, step, writeOldRoot } from './support/old-root.ts'
-import { bytesOf, id, kinds, newPlace } from './support/places.ts'
+import { bytesOf, id, newPlace } from './support/places.ts'
 import { openOldGraph, openStoreAt, type StoreBed } from './support/store-bed.ts'
 
 interface Bed extends StoreBed {
@@ -183,7 +184,7 @@ describe('migrate', () => {
   })
 })
 
-describe.each(kinds)('from a graph on %s', (kind) => {
+onEachDriver('from a graph on', (kind) => {
   const files = kind === 'windows' ? 'Files/' : ''
   const tars = ['one', 'two'].map((name) =>
     tarOf([
