@@ -65,6 +65,9 @@ const CALLS = {
 /** Calls that are also made to start the process; enough to get beyond that. */
 const MOST: Readonly<Record<string, number>> = { openat: 60, write: 20 }
 
+/** Calls of which there are many of one kind. */
+const STEP: Readonly<Record<string, number>> = { openat: 7, unlinkat: 5 }
+
 describe.skipIf(!hasStrace)('a reset (needs root and strace)', () => {
   for (const syscall of ['mkdirat', 'renameat2', 'unlinkat'] as const) {
     test(`killed at each ${syscall} has thrown all changes away or none`, async () => {
@@ -93,7 +96,7 @@ describe.skipIf(!hasStrace)('after kill -9 before any call (needs root and strac
     for (const syscall of calls) {
       test(`${what} killed at each ${syscall} leaves nothing that is not cleared`, async () => {
         let killed = 0
-        const step = syscall === 'openat' ? 7 : 1
+        const step = STEP[syscall] ?? 1
         for (let at = 1; at <= (MOST[syscall] ?? 30); at += step) {
           await using here = await bed()
           if (what === 'unmount') expect(run([here.root, 'keep', here.top])).toBe(0)
