@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { newCacheID } from '@varve/core'
 import { emulatedFs, emulatedHcs, windows } from '@varve/driver-windows'
+import type { Privileges } from '@varve/sys'
 import { tarOf } from '@varve/testkit'
 import { describe, expect, test } from 'vitest'
 import { allOf } from '../../testkit/src/expect.ts'
@@ -274,6 +275,36 @@ test('the fourth preview: what it exports goes into a tar as it is, and back', a
   expect(readFileSync(join(one.root, top, 'Files/d/file'), 'utf8')).toBe('content')
   // A payload is what the tar holds: the backup stream.
   expect(await payload(one.driver, top, 'Files/d/file', 27)).toContain('content')
+})
+
+test('files are read and written with the privileges for it, which end with the work', async () => {
+  const held: string[] = []
+  const seen: string[] = []
+  const privileges: Privileges = {
+    async with(names, work) {
+      held.push(...names)
+      seen.push(names.join())
+      try {
+        return await work()
+      } finally {
+        held.splice(0, names.length)
+      }
+    },
+  }
+  await using one = await bed({ ports: { privileges } })
+  const base = await layer(one.driver, BASE)
+  expect(seen).toEqual(['SeSecurityPrivilege,SeBackupPrivilege,SeRestorePrivilege'])
+  const reader = one.driver.diff(base).getReader()
+  await reader.read()
+  expect(held).toEqual(['SeBackupPrivilege'])
+  await reader.cancel()
+  expect(held).toEqual([])
+  await payload(one.driver, base, 'Files/a.txt', 1)
+  expect(seen.slice(1)).toEqual(['SeBackupPrivilege', 'SeBackupPrivilege'])
+
+  const refusing: Privileges = { with: () => Promise.reject(new RangeError('not held')) }
+  await using other = await windows({ root: one.root, ports: { privileges: refusing } })
+  await expect(bytesOf(other.diff(base))).rejects.toMatchObject({ code: 'ERR_IO' })
 })
 
 test('windowsdiff unpacks a layer into its home', async () => {

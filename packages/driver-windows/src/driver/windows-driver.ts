@@ -35,6 +35,7 @@ import {
 import type { UpperPlace } from '../layer/upper-writer.ts'
 import { changesOf } from './changes.ts'
 import { wrapHcs } from './errors.ts'
+import { holdPrivileges } from './hold-privileges.ts'
 import { isThere, REMOVING } from './home.ts'
 import type { Importer } from './importer.ts'
 import { layerFiles } from './layer-files.ts'
@@ -351,6 +352,8 @@ export class WindowsLayerDriver implements WindowsDriver {
     await use.beginReading()
     let failure: unknown
     try {
+      // Whoever may not read a file may still back it up.
+      await using _ = await holdPrivileges(service.privileges, ['SeBackupPrivilege'])
       await using root = await fs.openRoot(service.home.dir(name))
       if (isWritable && parent === undefined) {
         const place = await service.place(name, await service.home.chain(name), root)
