@@ -10,7 +10,7 @@ import { onEachDriver } from './support/each-driver.ts'
 import { tarOfImage } from './support/graph-root.ts'
 import { app, base, old, other, sound, step, writeOldRoot } from './support/old-root.ts'
 import { bytesOf, id, newPlace } from './support/places.ts'
-import { openOldGraph, openStoreAt, type StoreBed } from './support/store-bed.ts'
+import { openMemoryStore, openOldGraph, openStoreAt, type StoreBed } from './support/store-bed.ts'
 
 interface Bed extends StoreBed {
   readonly graph: Graph
@@ -200,7 +200,7 @@ onEachDriver('from a graph on', (kind) => {
     const graph = await place.open(version, { driver })
     await graph.register({ id: id('a') }, [tars[0] as Uint8Array])
     await graph.register({ id: id('b'), parent: id('a') }, [tars[1] as Uint8Array])
-    await using bed = await openStoreAt(join(place.root, 'store'))
+    await using bed = await openMemoryStore(join(place.root, 'store'))
     const { images, failed } = await migrate(graph, bed)
     expect(failed).toEqual([])
     const top = await bed.images.get(images.find((image) => image.id === id('b'))?.imageID ?? '')

@@ -6,6 +6,7 @@ import { type Graph, openGraph } from '@varve/graph'
 import { type ImageStore, imageRoots, openImages } from '@varve/image'
 import { metadataFs } from '@varve/metadata-fs'
 import { tarSplit } from '@varve/tarsplit'
+import { memoryDriver, memoryMetadata } from '@varve/testkit'
 
 export interface StoreBed extends AsyncDisposable {
   readonly store: LayerStore
@@ -21,6 +22,26 @@ export async function openStoreAt(root: string): Promise<StoreBed> {
     retained: () => imageRoots({ root, driver }),
   })
   const images = await openImages({ root, driver, store })
+  return {
+    store,
+    images,
+    async [Symbol.asyncDispose]() {
+      await images[Symbol.asyncDispose]()
+      await store[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The same with layers in memory, which have any mode that a tar says, whoever asks. */
+export async function openMemoryStore(root: string): Promise<StoreBed> {
+  const where = { root, driver: 'memory' }
+  const store = await openStore({
+    driver: memoryDriver({ exactDiffs: false }),
+    metadata: memoryMetadata(),
+    codec: tarSplit(),
+    retained: () => imageRoots(where),
+  })
+  const images = await openImages({ ...where, store })
   return {
     store,
     images,
