@@ -26,7 +26,7 @@ export interface Sidecar {
 }
 
 /** Alternate streams are kept in memory while a file is open. */
-export const LARGEST_PART = 64 * 1024 * 1024
+export const LARGEST_PART: number = 64 * 1024 * 1024
 
 /** A file's sidecar; without one, what can be told from the file itself. */
 export async function readSidecar(path: string, stat: Stats): Promise<Sidecar> {
