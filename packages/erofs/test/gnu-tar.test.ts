@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memoryFile, openErofs, writeErofs } from '@varve/erofs'
 import { tarOf } from '@varve/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { canMount, describeImage, describeTree, mountImages, place } from './describe.ts'
+import { manyNames } from './many-names.ts'
 import { plainTree } from './random-layers.ts'
 
 const sh = (script: string, ...args: string[]) => {
@@ -72,3 +73,19 @@ for (const format of ['gnu', 'pax']) {
     },
   )
 }
+
+test.skipIf(!canMount)(
+  'the kernel finds and lists every one of 100,000 names in one directory (needs root)',
+  async () => {
+    using dir = place()
+    const { names, tar } = manyNames(100_000)
+    const file = memoryFile()
+    await writeErofs(file, [tar])
+    const mounted = mountImages(dir.path, [file.bytes])
+    expect(readdirSync(join(mounted, 'd')).length).toBe(names.length)
+    for (let i = 0; i < names.length; i += 97) {
+      expect(existsSync(join(mounted, names[i] ?? ''))).toBe(true)
+      expect(existsSync(join(mounted, `${names[i]}x`))).toBe(false)
+    }
+  },
+)
