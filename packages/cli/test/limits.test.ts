@@ -73,7 +73,7 @@ describe('an ordinary user', () => {
 
 describe('a new store', () => {
   test.skipIf(skips)(
-    'has overlay2 where that works, and says why where not (needs root)',
+    'has the best driver that works, and says why not a better one (needs root)',
     async () => {
       const disk = join(await scratch(), 'disk')
       await mkdir(disk)
@@ -91,11 +91,11 @@ describe('a new store', () => {
         }
       }
       expect(await stderrOn('tmpfs')).toMatch(
-        /^varve: made a new store in \S+ with the overlay2 driver\n$/,
+        /^varve: made a new store in \S+ with the erofs driver\n$/,
       )
       // Which keeps no extended attributes.
       expect(await stderrOn('ramfs')).toMatch(
-        /^varve: not with overlay2: .*\n.*with the vfs driver\n$/,
+        /^varve: not with erofs: .*\nvarve: not with overlay2: .*\n.*with the vfs driver\n$/,
       )
     },
   )

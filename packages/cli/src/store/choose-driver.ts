@@ -7,7 +7,7 @@ import { canonicalName, driverKind } from './drivers.ts'
 import type { Root } from './root.ts'
 
 /** Drivers for a new store of root's when nobody chose one, the best first. */
-const BEST_FIRST = ['overlay2']
+const BEST_FIRST = ['erofs', 'overlay2']
 /** The one that works everywhere, for everybody. */
 const PLAIN = 'vfs'
 
