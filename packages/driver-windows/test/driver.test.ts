@@ -1,15 +1,25 @@
 /** The layout of Docker's home, what was wrong in Docker 1.11, and what only Windows has. */
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { newCacheID } from '@varve/core'
 import { emulatedFs, emulatedHcs, windows } from '@varve/driver-windows'
 import type { Privileges } from '@varve/sys'
 import { tarOf } from '@varve/testkit'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { allOf } from '../../testkit/src/expect.ts'
 import { BASE, bed, bytesOf, layer, payload, sandbox, UPPER } from './beds.ts'
+
+const folders: string[] = []
+afterAll(() => Promise.all(folders.map((path) => rm(path, { recursive: true, force: true }))))
+
+/** An empty one, gone at the end. */
+async function folder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'varve-windows-'))
+  folders.push(path)
+  return path
+}
 
 describe('the home', () => {
   test('has chains in the very bytes that Docker writes', async () => {
@@ -40,7 +50,7 @@ describe('the home', () => {
 
   test('on ReFS is refused', async () => {
     const fs = { ...emulatedFs(), fileSystemOf: async () => 'ReFS' }
-    const root = await mkdtemp(join(tmpdir(), 'varve-windows-'))
+    const root = await folder()
     await expect(windows({ root, ports: { fs } })).rejects.toMatchObject({
       code: 'ERR_NOT_SUPPORTED',
     })
@@ -48,7 +58,7 @@ describe('the home', () => {
 })
 
 test('base images of the machine become layers named by SHA-384 of their folder', async () => {
-  const images = await mkdtemp(join(tmpdir(), 'varve-images-'))
+  const images = await folder()
   await using one = await bed({ baseImages: [join(images, 'nanoserver')] })
   const [image] = await one.driver.baseImages()
   expect(image).toMatchObject({ name: 'nanoserver', path: join(images, 'nanoserver') })
@@ -320,7 +330,7 @@ test('windowsdiff unpacks a layer into its home', async () => {
 
 test('the service is strict about the order of calls and about chains', async () => {
   const hcs = emulatedHcs()
-  const homeDir = await mkdtemp(join(tmpdir(), 'varve-windows-'))
+  const homeDir = await folder()
   const info = { flavour: 1, homeDir } as const
   await hcs.createLayer(info, 'base', '')
   const guid = await hcs.nameToGuid('base')

@@ -42,6 +42,8 @@ export async function openWine(): Promise<Wine> {
   await run(COMPILER, [...BUILD, '-o', dll, source, '-lole32'])
   const env = {
     ...process.env,
+    // For what wine itself puts there.
+    TMPDIR: dir,
     WINEPREFIX: join(dir, 'prefix'),
     WINEDEBUG: '-all',
     WINEARCH: 'win64',
