@@ -7,13 +7,15 @@ const conditions = ['@varve/source']
 const ON_NODE_ONLY = [
   'test/power-loss/**',
   'test/store/faults/**',
+  'test/docs/**',
   'packages/*/test/faults.test.ts',
+  'packages/*/test/kill.test.ts',
   'packages/image/test/killed.test.ts',
   // A Node for Windows runs under wine, whoever asks for it.
   'packages/driver-windows/test/wine.test.ts',
   'packages/driver-overlay/test/rootless.test.ts',
   // The command itself runs on all three in scripts/check-tarballs.ts.
-  'packages/cli/test/{images,layer,limits,pipes,tarsplit,unshare}.test.ts',
+  'packages/cli/test/{graph,images,layer,limits,pipes,tarsplit,unshare}.test.ts',
 ]
 
 export default defineConfig({
