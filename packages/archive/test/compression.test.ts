@@ -60,6 +60,13 @@ describe.each(['gzip', 'zstd'] as const)('%s', (format) => {
     expect(await codeOf(unpack(packed))).toBe('ERR_CORRUPT_COMPRESSION')
   })
 
+  test('a changed byte behind much else is an error', async () => {
+    const parts = [noise, Buffer.alloc(2 ** 21, text), noise, noise, noise]
+    const packed = Buffer.from(await collect(compress(parts, format), 2 ** 24))
+    packed[packed.length - 1000] = (packed[packed.length - 1000] ?? 0) ^ 0x55
+    expect(await codeOf(unpack(packed))).toBe('ERR_CORRUPT_COMPRESSION')
+  })
+
   test('followed by something else is an error', async () => {
     const packed = Buffer.concat([pack(text), Buffer.from('something else')])
     expect(await codeOf(unpack(packed))).toBe('ERR_CORRUPT_COMPRESSION')

@@ -1,7 +1,7 @@
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { type ByteSource, checkAborted, LayerError } from '@varve/core'
 import { type CompressionFormat, detectFormat, MAGIC_LENGTH } from './detect.ts'
-import { splitZstdFrames } from './zstd-frames.ts'
+import { LARGEST_BLOCK, splitZstdFrames } from './zstd-frames.ts'
 
 /** How {@link decompress} works and when it gives up. */
 export interface DecompressOptions {
@@ -31,6 +31,8 @@ const RATIO_GRACE = 16 * 2 ** 20
  */
 const CHUNK_BYTES = 2 ** 17
 const STREAM_OPTIONS = { chunkSize: CHUNK_BYTES, readableHighWaterMark: CHUNK_BYTES }
+/** More than any block becomes, so that none fills a piece to its end. */
+const ZSTD_OPTIONS = { ...STREAM_OPTIONS, chunkSize: LARGEST_BLOCK + 1024 }
 
 /**
  * Unpacks a layer blob, whichever of gzip, zstd or neither it is.
@@ -81,7 +83,7 @@ function createZstdStream(): ReturnType<typeof createZstdDecompress> {
       hint: 'Use Node 22.15, Deno 2.5 or Bun 1.3, or later',
     })
   }
-  return createZstdDecompress(STREAM_OPTIONS)
+  return createZstdDecompress(ZSTD_OPTIONS)
 }
 
 type Unpacker = ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress>

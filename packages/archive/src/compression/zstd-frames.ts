@@ -5,15 +5,18 @@ const SKIPPABLE_MAGIC = 0x184d2a50
 const DICTIONARY_ID_BYTES = [0, 1, 2, 4] as const
 const CONTENT_SIZE_BYTES = [0, 2, 4, 8] as const
 const RLE = 1
+/** RFC 8878 §3.1.1.2.4, `Block_Maximum_Size`. */
+export const LARGEST_BLOCK: number = 2 ** 17
 const RESERVED = 3
 
 /**
- * Cuts a zstd stream (RFC 8878 §3.1) at the ends of its frames and leaves out skippable frames.
+ * Cuts a zstd stream (RFC 8878 §3.1) at the ends of its blocks and leaves out skippable frames.
  *
  * The decoders of the runtimes stop without a word after the first frame in a chunk, and some take
  * a frame that ends early for a good one; layers of many frames are common (zstd:chunked). A chunk
  * that never reaches beyond its frame avoids the first, and walking the block headers finds the
- * second.
+ * second. Deno ends the process for damage that it finds while it makes more room for what one chunk
+ * becomes; of a block that is {@link LARGEST_BLOCK} bytes at most.
  *
  * @throws LayerError `ERR_CORRUPT_COMPRESSION` if the stream ends inside a frame or has something
  *   between frames that is none
@@ -52,7 +55,7 @@ class FrameWalker {
     return this.#state === 'magic' && this.#left === 4
   }
 
-  /** The parts of a chunk that belong to frames, each within one frame. */
+  /** The parts of a chunk that belong to frames, each within one block. */
   *cut(chunk: Uint8Array): Generator<Uint8Array> {
     let start = 0
     let at = 0
@@ -78,7 +81,7 @@ class FrameWalker {
         start = at
       } else if (before === 'skip-size' || before === 'skip') {
         start = at
-      } else if (this.#state === 'magic') {
+      } else if (this.#state === 'magic' || before === 'body') {
         yield chunk.subarray(start, at)
         start = at
       }
