@@ -167,6 +167,12 @@ export interface CheckOptions extends CallOptions {
    * again.
    */
   readonly repair?: boolean
+  /**
+   * With `repair`: where a layer's tar, uncompressed, can be had again; undefined if it cannot. A
+   * damaged layer is then made anew in place, beneath all that stands on it, instead of being set
+   * aside. The bytes are compared with the DiffID, and nothing is changed by others.
+   */
+  readonly source?: (layer: LayerRecord) => Promise<ByteSource | undefined>
 }
 
 /** What {@link LayerStore.gc} keeps. */

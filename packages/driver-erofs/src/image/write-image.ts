@@ -2,10 +2,13 @@ import { chmod, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type AppliedDiff,
+  type ApplyDiffOptions,
   type ByteSource,
   type CacheID,
-  type CallOptions,
+  callOptions,
   cleanUp,
+  type DiffID,
+  hexOf,
   LayerError,
   wrapError,
 } from '@varve/core'
@@ -31,7 +34,7 @@ export async function writeImage(
   verity: NativeCalls | undefined,
   id: CacheID,
   tar: ByteSource,
-  options: CallOptions,
+  options: ApplyDiffOptions,
 ): Promise<AppliedDiff> {
   if (await isThere(home.image(id))) {
     throw new LayerError('ERR_LAYER_IN_USE', `Cannot apply on layer ${id}: it is finished`, {
@@ -46,8 +49,8 @@ export async function writeImage(
     const tree = below === undefined ? undefined : await cache.take(home, below)
     const written = await writeFile(home, id, temporary, (file) =>
       writeErofs(file, tar, {
-        ...options,
-        uuid: () => Buffer.from(id.slice(0, 32), 'hex'),
+        ...callOptions(options),
+        uuid: () => uuidOf(id, options.digest?.()),
         xattrName: escapeXattr,
         ...(tree && { below: tree }),
       }),
@@ -61,6 +64,11 @@ export async function writeImage(
     const wrapped = wrapError(error, `Cannot apply on layer ${id}`, { id })
     throw await cleanUp(wrapped, () => rm(temporary, { force: true }))
   }
+}
+
+/** By the tar, so that the same layer on the same layers is the same image everywhere. */
+function uuidOf(id: CacheID, diffID: DiffID | undefined): Uint8Array {
+  return Buffer.from((diffID === undefined ? id : hexOf(diffID)).slice(0, 32), 'hex')
 }
 
 async function writeFile(

@@ -1,0 +1,64 @@
+import { rename } from 'node:fs/promises'
+import { type CacheID, type CallOptions, LayerError } from '@varve/core'
+import { openErofs } from '@varve/erofs'
+import { refuseMounted } from '@varve/trees'
+import type { Home } from '../home.ts'
+import { readSum, sumFile, sumOf } from '../image/image-sum.ts'
+import { openImage } from '../image/open-image.ts'
+import { digestFile } from '../image/verity.ts'
+import type { Parts } from '../parts.ts'
+import { requireUnused } from './remove-layer.ts'
+
+/**
+ * Gives a layer the image of another one. Images above point into it by block, so it must be the
+ * very same one, as it was before it was damaged; what says so is its sum.
+ *
+ * What else is mounted keeps the file that it has until it is unmounted.
+ *
+ * @throws LayerError `ERR_MOUNT_IN_USE`; `ERR_NOT_SUPPORTED` if the images differ
+ */
+export async function replaceLayer(
+  { home, sys, cache, mounting }: Parts,
+  id: CacheID,
+  by: CacheID,
+  { signal }: CallOptions,
+): Promise<void> {
+  const attempt = `Cannot replace layer ${id}`
+  using _lock = await mounting?.mounts.lock(id, signal)
+  if (mounting) requireUnused(home, mounting.mounts, id, attempt)
+  await refuseMounted(home.layer(id))
+  const sum = await readSum(home, by)
+  if (sum === undefined || !(await sumsOf(home, id)).includes(sum)) {
+    throw new LayerError(
+      'ERR_NOT_SUPPORTED',
+      `${attempt}: its image was written in another way, and layers on it need it as it was`,
+      { data: { id, by }, hint: 'Remove what stands on it, and load the image again' },
+    )
+  }
+  cache.drop(id)
+  // The image first: killed after it, what is left is the sum of the same image, or a damaged one.
+  await rename(home.image(by), home.image(id))
+  for (const file of [sumFile, digestFile]) await renameIfAny(file(home, by), file(home, id))
+  await sys.syncDirectory(home.layer(id))
+}
+
+/** The sum that was written down, and that of what is there: either may be what is damaged. */
+async function sumsOf(home: Home, id: CacheID): Promise<readonly (string | undefined)[]> {
+  const recorded = await readSum(home, id)
+  try {
+    await using file = await openImage(home, id)
+    const { tar } = await openErofs(file)
+    return [recorded, tar && (await sumOf(file, tar))]
+  } catch {
+    // Unreadable in any way: then it is no witness.
+    return [recorded]
+  }
+}
+
+async function renameIfAny(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
