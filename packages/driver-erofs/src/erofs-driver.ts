@@ -24,7 +24,7 @@ import { isThere, layersIn, parentOf } from './home.ts'
 import { checkImage } from './image/check-image.ts'
 import { exactTar } from './image/exact-tar.ts'
 import { syncLayers } from './image/sync-layer.ts'
-import { writeImage } from './image/write-image.ts'
+import { wasWritten, writeImage } from './image/write-image.ts'
 import { applyUpper } from './layers/apply-upper.ts'
 import { isReadWrite } from './layers/chain.ts'
 import { cleanUpHome } from './layers/cleanup.ts'
@@ -212,7 +212,7 @@ export class ErofsDriver implements Driver {
   ): AsyncGenerator<Uint8Array> {
     const { home } = this.#parts
     await this.#find(id)
-    const isExact = (await isThere(home.image(id))) && (await parentOf(home, id)) === parent
+    const isExact = (await wasWritten(home, id)) && (await parentOf(home, id)) === parent
     if (isExact) yield* exactTar(home, id, options)
     else {
       yield* this.#differences(id, parent, options, ({ upper, lower, options: how }) =>

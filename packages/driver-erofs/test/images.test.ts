@@ -1,15 +1,18 @@
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
-import { chmod, readFile, truncate, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   type ByteSource,
   type CacheID,
+  type ChainID,
   collect,
   type Driver,
+  digestOf,
   emptyTar,
   LayerError,
+  type LayerRecord,
   newCacheID,
   openStore,
 } from '@varve/core'
@@ -124,7 +127,85 @@ describe('without mounts', () => {
     await writeFile(file, bytes)
     expect(await problems()).toEqual([])
   })
+
+  test('a damaged layer is made anew, the very file that layers above point into', async () => {
+    await using dir = place(tmpdir())
+    const root = join(dir.path, 'erofs')
+    const openAll = async () =>
+      openStore({
+        driver: await erofs({ root, mounts: false }),
+        metadata: await metadataFs({ root: join(dir.path, 'layerdb') }),
+      })
+    const tars = [
+      tarOf([
+        { name: 'd/f', data: 'x'.repeat(5000), xattrs: { 'user.a': 'same' } },
+        { name: 'd/g', data: 'g', xattrs: { 'user.a': 'same' }, mtime: 1_234_567 },
+        { name: 'd/h', type: 'hardlink', link: 'd/g' },
+        { name: 's', type: 'symlink', link: 'd/f' },
+      ]),
+      tarOf([
+        { name: 'd/.wh.f' },
+        { name: 'z', data: 'z'.repeat(700) },
+        { name: 'd/b/c', data: '' },
+      ]),
+      tarOf([
+        { name: 'd/b/e', data: 'e' },
+        { name: 'a', data: 'a' },
+      ]),
+    ]
+    const ids: CacheID[] = []
+    {
+      await using store = await openAll()
+      let parent: ChainID | undefined
+      for (const tar of tars) {
+        const layer = await store.register([tar], parent === undefined ? {} : { parent })
+        parent = layer.chainID
+        ids.push(layer.cacheID)
+      }
+    }
+    await using store = await openAll()
+    const source = async ({ diffID }: LayerRecord) => {
+      const tar = tars.find((each) => digestOf(each) === diffID)
+      return tar && [tar]
+    }
+    const repair = () => Array.fromAsync(store.check({ full: true, repair: true, source }))
+    const files = ids.map((id) => join(root, id, 'layer.erofs'))
+    const before = await Promise.all(files.map((file) => readFile(file)))
+    const damages = [
+      (file: string, bytes: Buffer) => writeFile(file, flipped(bytes, 4096 + 600)),
+      (file: string, bytes: Buffer) => writeFile(file, flipped(bytes, bytes.length - 10)),
+      (file: string, bytes: Buffer) => writeFile(file, flipped(bytes, 1030)),
+      (file: string) => rm(file),
+      (file: string) => writeFile(file.replace(/erofs$/, 'sum'), 'nonsense'),
+    ]
+    for (const [at, file] of files.entries()) {
+      for (const damage of damages) {
+        await chmod(file, 0o600)
+        await damage(file, before[at] as Buffer)
+        const found = await repair()
+        expect(found.length).toBeGreaterThan(0)
+        expect(found.filter(({ repaired }) => !repaired)).toEqual([])
+        expect(await repair()).toEqual([])
+        expect((await readFile(file)).equals(before[at] as Buffer)).toBe(true)
+      }
+    }
+    // All of them at once.
+    for (const [at, file] of files.entries()) {
+      await chmod(file, 0o600)
+      await writeFile(file, flipped(before[at] as Buffer, 4096 + 100))
+    }
+    expect((await repair()).map(({ repaired }) => repaired)).toEqual([true, true, true])
+    expect(await repair()).toEqual([])
+    expect((await Array.fromAsync(store.driver.list())).sort()).toEqual(ids.sort())
+  })
 })
+
+/** The bytes with one of them changed. */
+function flipped(bytes: Buffer, at: number): Buffer {
+  const altered = Buffer.from(bytes)
+  altered[at] = (altered[at] ?? 0) ^ 1
+  return altered
+}
 
 describe.skipIf(!canMount)('mounted (needs root)', () => {
   const erofsMounts = (path: string) =>

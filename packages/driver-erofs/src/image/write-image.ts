@@ -17,7 +17,7 @@ import { escapeXattr } from '@varve/overlayfs'
 import type { NativeCalls } from '@varve/sys'
 import { type Home, isThere, parentOf } from '../home.ts'
 import { imageBeneath } from '../layers/chain.ts'
-import { sumOf, writeSum } from './image-sum.ts'
+import { readSum, sumOf, writeSum } from './image-sum.ts'
 import { LayerFile } from './layer-file.ts'
 import type { TreeCache } from './tree-cache.ts'
 import { enableVerity } from './verity.ts'
@@ -64,6 +64,11 @@ export async function writeImage(
     const wrapped = wrapError(error, `Cannot apply on layer ${id}`, { id })
     throw await cleanUp(wrapped, () => rm(temporary, { force: true }))
   }
+}
+
+/** Whether a layer was given its image; that may have been lost since. */
+export async function wasWritten(home: Home, id: CacheID): Promise<boolean> {
+  return (await isThere(home.image(id))) || (await readSum(home, id)) !== undefined
 }
 
 /** By the tar, so that the same layer on the same layers is the same image everywhere. */
