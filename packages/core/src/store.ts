@@ -168,11 +168,11 @@ export interface CheckOptions extends CallOptions {
    */
   readonly repair?: boolean
   /**
-   * With `repair`: where a layer's tar, uncompressed, can be had again; undefined if it cannot. A
-   * damaged layer is then made anew in place, beneath all that stands on it, instead of being set
-   * aside. The bytes are compared with the DiffID, and nothing is changed by others.
+   * With `repair`: from where a layer's tar, uncompressed, can be had again, best first. A damaged
+   * layer is then made anew in place, beneath all that stands on it, instead of being set aside, of
+   * the first tar that has its DiffID.
    */
-  readonly source?: (layer: LayerRecord) => Promise<ByteSource | undefined>
+  readonly sources?: (layer: LayerRecord) => AsyncIterable<ByteSource>
 }
 
 /** What {@link LayerStore.gc} keeps. */

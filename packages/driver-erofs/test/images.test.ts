@@ -164,11 +164,10 @@ describe('without mounts', () => {
       }
     }
     await using store = await openAll()
-    const source = async ({ diffID }: LayerRecord) => {
-      const tar = tars.find((each) => digestOf(each) === diffID)
-      return tar && [tar]
+    const sources = async function* ({ diffID }: LayerRecord) {
+      for (const tar of tars) if (digestOf(tar) === diffID) yield [tar]
     }
-    const repair = () => Array.fromAsync(store.check({ full: true, repair: true, source }))
+    const repair = () => Array.fromAsync(store.check({ full: true, repair: true, sources }))
     const files = ids.map((id) => join(root, id, 'layer.erofs'))
     const before = await Promise.all(files.map((file) => readFile(file)))
     const damages = [
@@ -230,6 +229,43 @@ describe.skipIf(!canMount)('mounted (needs root)', () => {
       expect(erofsMounts(dir.path)).toBe(1)
     }
     expect(mountsIn(dir.path)).toEqual([])
+  })
+
+  test('a layer is restored beneath a read-write layer, once that is not mounted', async () => {
+    await using dir = place()
+    const root = join(dir.path, 'erofs')
+    const tar = tarOf([{ name: 'f', data: 'x'.repeat(5000) }])
+    const openAll = async () =>
+      openStore({
+        driver: await erofs({ root }),
+        metadata: await metadataFs({ root: join(dir.path, 'layerdb') }),
+      })
+    await using store = await openAll()
+    await using layer = await store.register([tar])
+    await using above = await store.register([tarOf([{ name: 'g', data: 'g' }])], {
+      parent: layer.chainID,
+    })
+    const rw = await store.createRW('rw', { parent: above.chainID })
+    const file = join(root, layer.cacheID, 'layer.erofs')
+    await chmod(file, 0o600)
+    await writeFile(file, flipped(await readFile(file), 4096 + 600))
+    const sources = async function* () {
+      yield [tar]
+    }
+    const repair = async () =>
+      (await Array.fromAsync(store.check({ full: true, repair: true, sources }))).map(
+        ({ repaired }) => repaired,
+      )
+    {
+      await using mount = await rw.mount()
+      expect(await readFile(join(mount.path, 'f'), 'utf8')).toContain('y')
+      expect(await repair()).toEqual([false])
+    }
+    expect(await repair()).toEqual([true])
+    await using mount = await rw.mount()
+    expect(await readFile(join(mount.path, 'f'), 'utf8')).toBe('x'.repeat(5000))
+    expect(await readFile(join(mount.path, 'g'), 'utf8')).toBe('g')
+    expect(await repair()).toEqual([])
   })
 
   test('where there is fs-verity the kernel refuses altered data, elsewhere it is said', async () => {

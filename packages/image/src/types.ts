@@ -305,10 +305,10 @@ export interface ImageCheckOptions extends CallOptions {
 /** Layers' tars from where else they are kept. Disposing of it closes the archives. */
 export interface LayerSources extends AsyncDisposable {
   /**
-   * A layer's tar, uncompressed, from the first archive that has it, else from a kept blob;
-   * undefined if nothing has it. It is for the reader to compare with the DiffID.
+   * A layer's tar, uncompressed, from every archive that has it, then from a kept blob. It is for
+   * the reader to compare with the DiffID.
    */
-  open(diffID: DiffID): Promise<ByteSource | undefined>
+  tars(diffID: DiffID): AsyncIterable<ByteSource>
 }
 
 /** What {@link openImages} needs. */

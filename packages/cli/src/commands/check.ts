@@ -36,10 +36,11 @@ export const check: Verb = (parent, app) => {
         const found: (Problem | ImageProblem)[] = []
         await context.long('export', 'layer', async (call) => {
           const { store, images } = opened
-          await using sources = repair ? await images.layerSources(from, call) : undefined
-          const source = async ({ diffID }: LayerRecord) => await sources?.open(diffID)
+          await using kept = repair ? await images.layerSources(from, call) : undefined
+          const sources = kept && (({ diffID }: LayerRecord) => kept.tars(diffID))
           const how = { ...call, full, repair }
-          for await (const problem of store.check({ ...how, source })) found.push(problem)
+          const layers = store.check({ ...how, ...(sources ? { sources } : {}) })
+          for await (const problem of layers) found.push(problem)
           for await (const problem of images.check(how)) found.push(problem)
         })
         for (const problem of found) {

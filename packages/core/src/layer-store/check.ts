@@ -39,11 +39,11 @@ export async function* check(
     const depth = options.full ? full : 'there'
     const found = await checkLayer(ctx, layer, depth, options)
     if (found.length === 0) continue
-    const standing = damaged.has(layer.parent) ? undefined : await restored(ctx, layer, options)
-    if (standing?.done) {
+    const again = damaged.has(layer.parent) ? undefined : await restored(ctx, layer, options)
+    if (again?.done) {
       for (const fault of found) yield { ...fault, subject: layer.chainID, repaired: true }
     }
-    const faults = standing?.done ? await checkLayer(ctx, layer, depth, options) : found
+    const faults = again?.done ? await checkLayer(ctx, layer, depth, options) : found
     if (faults.length === 0) continue
     damaged.add(layer.chainID)
     const needs = repair ? await whoNeedsFiles(ctx, layer) : undefined
@@ -52,7 +52,7 @@ export async function* check(
       const unloadable = faults.every(({ kind }) => kind === 'missing-parent')
       await (unloadable ? setUnloadableAside(ctx, layer.chainID) : setLayerAside(ctx, layer))
     }
-    const tried = standing?.why === undefined ? '' : `; not restored: ${standing.why}`
+    const tried = again?.why === undefined ? '' : `; not restored: ${again.why}`
     const left = needs === undefined ? '' : `; left in place, since ${needs} stands on its files`
     for (const { kind, message } of faults) {
       yield { kind, message: `${message}${tried}${left}`, subject: layer.chainID, repaired }
@@ -68,25 +68,27 @@ export async function* check(
 /**
  * Makes a damaged layer anew, if its tar can be had and the driver can.
  *
- * @returns whether it did, or why not; undefined if there was nothing to make it of
+ * @returns whether that was done, or why not; undefined if there was nothing to make it of
  */
 async function restored(
   ctx: StoreContext,
   layer: LayerRecord,
   options: CheckOptions,
 ): Promise<{ readonly done: boolean; readonly why?: string } | undefined> {
-  if (!options.repair || !options.source || !ctx.driver.replace) return undefined
+  if (!options.repair || !options.sources || !ctx.driver.replace) return undefined
   if (!(await ctx.driver.exists(layer.cacheID))) return undefined
-  try {
-    const tar = await options.source(layer)
-    if (tar === undefined) return undefined
-    await restore(ctx, layer, tar, callOptions(options))
-    return { done: true }
-  } catch (error) {
-    // What was given is damaged itself, or the files are in use; the layer is as it was.
-    if (!isDamage(error) && !isRefusal(error)) throw error
-    return { done: false, why: error.message }
+  let why: string | undefined
+  for await (const tar of options.sources(layer)) {
+    try {
+      await restore(ctx, layer, tar, callOptions(options))
+      return { done: true }
+    } catch (error) {
+      // What was given is damaged itself, or the files are in use; the layer is as it was.
+      if (!isDamage(error) && !isRefusal(error)) throw error
+      why ??= error.message
+    }
   }
+  return why === undefined ? undefined : { done: false, why }
 }
 
 function isRefusal(error: unknown): error is LayerError {

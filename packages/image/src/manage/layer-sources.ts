@@ -1,12 +1,5 @@
 import { createReadStream } from 'node:fs'
-import {
-  type ByteSource,
-  type CallOptions,
-  cleanUp,
-  type DiffID,
-  type Digest,
-  LayerError,
-} from '@varve/core'
+import { type CallOptions, cleanUp, type DiffID, type Digest, LayerError } from '@varve/core'
 import type { ImageContext } from '../context.ts'
 import { readConfigs } from '../disk/config-files.ts'
 import type { ImageFiles } from '../disk/image-files.ts'
@@ -43,13 +36,12 @@ export async function layerSources(
     throw await close(error)
   }
   return {
-    async open(diffID): Promise<ByteSource | undefined> {
+    async *tars(diffID) {
       for (const layer of given.get(diffID) ?? []) {
-        if (await isThere(layer)) return unpackBlob(layer.open({ signal }), signal)
+        if (await isThere(layer)) yield unpackBlob(layer.open({ signal }), signal)
       }
       const digest = blobs.get(diffID)
-      if (digest === undefined) return undefined
-      return unpackBlob(createReadStream(files.paths.blob(digest)), signal)
+      if (digest) yield unpackBlob(createReadStream(files.paths.blob(digest)), signal)
     },
     async [Symbol.asyncDispose]() {
       const failure = await close()

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ByteSource, LayerRecord, LayerStore, Problem } from '@varve/core'
+import type { ByteSource, LayerStore, Problem } from '@varve/core'
 import { allOf, equalBytes } from '../expect.ts'
 import { tarOf } from '../tar/build.ts'
 import { add, bytes, type StoreCase, type StoreKit } from './bed.ts'
@@ -33,11 +33,11 @@ async function damaged(kit: StoreKit) {
   return { store: await kit.reopen(store), bad, above }
 }
 
-async function repair(
-  store: LayerStore,
-  source: (layer: LayerRecord) => Promise<ByteSource | undefined>,
-): Promise<readonly Problem[]> {
-  return await allOf(store.check({ full: true, repair: true, source }))
+async function repair(store: LayerStore, ...tars: ByteSource[]): Promise<readonly Problem[]> {
+  const sources = async function* () {
+    yield* tars
+  }
+  return await allOf(store.check({ full: true, repair: true, sources }))
 }
 
 export const restoring: readonly StoreCase[] = [
@@ -48,12 +48,7 @@ export const restoring: readonly StoreCase[] = [
     needsCodec: true,
     run: async (kit) => {
       const { store, bad, above } = await damaged(kit)
-      const asked: string[] = []
-      const found = await repair(store, async ({ diffID }) => {
-        asked.push(diffID)
-        return [TAR.subarray(0, 700), TAR.subarray(700)]
-      })
-      assert.deepEqual(asked, [bad.diffID])
+      const found = await repair(store, [BASE], [TAR.subarray(0, 700), TAR.subarray(700)], [ABOVE])
       assert.ok(found.length > 0)
       assert.ok(found.every(({ subject, repaired }) => subject === bad.chainID && repaired))
       await kit.isClean(store, 4)
@@ -79,7 +74,7 @@ export const restoring: readonly StoreCase[] = [
     run: async (kit) => {
       const { store, bad } = await damaged(kit)
       for (const wrong of [BASE, TAR.subarray(0, 900)]) {
-        const found = await repair(store, async () => [wrong])
+        const found = await repair(store, [wrong])
         const ofLayer = found.filter(({ subject }) => subject === bad.chainID)
         assert.ok(
           ofLayer.length > 0 && ofLayer.every(({ message }) => /not restored/.test(message)),
@@ -89,7 +84,7 @@ export const restoring: readonly StoreCase[] = [
         assert.ok(ofLayer.every(({ repaired }) => !repaired))
       }
       assert.equal((await allOf(store.driver.list())).length, 4)
-      await repair(store, async () => [TAR])
+      await repair(store, [TAR])
       await kit.isClean(store, 4)
     },
   },
@@ -104,12 +99,12 @@ export const restoring: readonly StoreCase[] = [
       const rw = await store.getRW('one')
       {
         await using mount = await rw.mount()
-        const found = await repair(store, async () => [TAR])
+        const found = await repair(store, [TAR])
         const ofLayer = found.filter(({ subject }) => subject === bad.chainID)
         assert.ok(ofLayer.length > 0 && ofLayer.every(({ repaired }) => !repaired))
         assert.equal(await readFile(join(mount.path, 'd/f'), 'utf8'), 'CONTENT')
       }
-      await repair(store, async () => [TAR])
+      await repair(store, [TAR])
       await kit.isClean(store, 4)
     },
   },
@@ -130,16 +125,13 @@ export const restoring: readonly StoreCase[] = [
         const { store } = await kit.opened((call) => {
           if (call === failing) throw new Error('out of luck')
         })
-        await assert.rejects(
-          repair(store, async () => [TAR]),
-          /out of luck/,
-        )
+        await assert.rejects(repair(store, [TAR]), /out of luck/)
         assert.equal(await store.has(bad.chainID), true, failing)
         assert.equal((await allOf(store.driver.list())).length, 4, failing)
         await kit.close(store)
       }
       const store = await kit.open()
-      await repair(store, async () => [TAR])
+      await repair(store, [TAR])
       await kit.isClean(store, 4)
     },
   },
