@@ -39,7 +39,8 @@ export async function* check(
     const depth = options.full ? full : 'there'
     const found = await checkLayer(ctx, layer, depth, options)
     if (found.length === 0) continue
-    const again = damaged.has(layer.parent) ? undefined : await restored(ctx, layer, options)
+    const mendable = !damaged.has(layer.parent) && found.every(isOfFiles)
+    const again = mendable ? await restored(ctx, layer, options) : undefined
     if (again?.done) {
       for (const fault of found) yield { ...fault, subject: layer.chainID, repaired: true }
     }
@@ -76,7 +77,6 @@ async function restored(
   options: CheckOptions,
 ): Promise<{ readonly done: boolean; readonly why?: string } | undefined> {
   if (!options.repair || !options.sources || !ctx.driver.replace) return undefined
-  if (!(await ctx.driver.exists(layer.cacheID))) return undefined
   let why: string | undefined
   for await (const tar of options.sources(layer)) {
     try {
@@ -89,6 +89,10 @@ async function restored(
     }
   }
   return why === undefined ? undefined : { done: false, why }
+}
+
+function isOfFiles({ kind }: Fault): boolean {
+  return kind !== 'missing-parent' && kind !== 'missing-data'
 }
 
 function isRefusal(error: unknown): error is LayerError {
