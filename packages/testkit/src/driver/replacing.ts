@@ -62,10 +62,11 @@ export const replacing: readonly DriverCase[] = [
     name: 'a layer gets no other files while it is mounted, or what shares its files',
     when: replaces,
     run: async (kit) => {
-      const { id, other } = await twins(kit)
+      const { id, other, above } = await twins(kit)
       const before = await kit.texts(id)
       const refused = () => failsWith('ERR_MOUNT_IN_USE', () => kit.driver.replace?.(id, other))
       await kit.mounted(id, refused, true)
+      if (kit.driver.capabilities.mount === 'kernel') await kit.mounted(above, refused)
       assert.deepEqual(await kit.texts(id), before)
       await kit.driver.replace?.(id, other)
       assert.deepEqual(await kit.texts(id), before)
