@@ -23,13 +23,15 @@ export async function layerSources(
   const close = (reason?: unknown): Promise<unknown> =>
     cleanUp(reason, ...open.splice(0).map((one) => () => one[Symbol.asyncDispose]()))
   try {
-    const work = await files.work()
-    open.unshift(work)
-    for (const path of from) {
-      const tree = await openTree(path, { scratch: () => work.scratch(), signal })
-      open.unshift(tree)
-      for (const layer of await layersIn(tree, signal)) {
-        given.set(layer.diffID, [...(given.get(layer.diffID) ?? []), layer])
+    if (from.length > 0) {
+      const work = await files.work()
+      open.unshift(work)
+      for (const path of from) {
+        const tree = await openTree(path, { scratch: () => work.scratch(), signal })
+        open.unshift(tree)
+        for (const layer of await layersIn(tree, signal)) {
+          given.set(layer.diffID, [...(given.get(layer.diffID) ?? []), layer])
+        }
       }
     }
   } catch (error) {
