@@ -2,6 +2,7 @@ import { type CacheID, type CallOptions, LayerError } from '@varve/core'
 import { refuseMounted } from '@varve/trees'
 import type { Home } from '../home.ts'
 import type { Parts } from '../parts.ts'
+import { sweepMounts } from './cleanup.ts'
 import { requireUnused } from './remove-layer.ts'
 import { lowersOf, readShortName } from './short-names.ts'
 
@@ -19,6 +20,7 @@ export async function replaceLayer(
 ): Promise<void> {
   const { home, mounts, trees } = parts
   const attempt = `Cannot replace layer ${id}`
+  await sweepMounts(parts)
   using _lock = await mounts.lock(id, signal)
   using _other = await mounts.lock(by, signal)
   for (const each of [id, by]) {

@@ -66,7 +66,13 @@ export const replacing: readonly DriverCase[] = [
       const before = await kit.texts(id)
       const refused = () => failsWith('ERR_MOUNT_IN_USE', () => kit.driver.replace?.(id, other))
       await kit.mounted(id, refused, true)
-      if (kit.driver.capabilities.mount === 'kernel') await kit.mounted(above, refused)
+      if (kit.driver.capabilities.mount === 'kernel') {
+        await kit.mounted(above, refused)
+        const top = await kit.readWrite(await made(kit, TAR, id))
+        await (await kit.driver.mount(top, { keep: true }))[Symbol.asyncDispose]()
+        await refused()
+        await kit.driver.unmount?.(top)
+      }
       assert.deepEqual(await kit.texts(id), before)
       await kit.driver.replace?.(id, other)
       assert.deepEqual(await kit.texts(id), before)
