@@ -195,7 +195,14 @@ describe('without mounts', () => {
     }
     expect((await repair()).map(({ repaired }) => repaired)).toEqual([true, true, true])
     expect(await repair()).toEqual([])
-    expect((await Array.fromAsync(store.driver.list())).sort()).toEqual(ids.sort())
+    expect((await Array.fromAsync(store.driver.list())).sort()).toEqual([...ids].sort())
+    // One that was under fs-verity is not replaced by one that is not.
+    const [top, whole] = [files[2] as string, before[2] as Buffer]
+    await writeFile(top.replace(/erofs$/, 'verity'), 'a digest')
+    await chmod(top, 0o600)
+    await writeFile(top, flipped(whole, 4096 + 100))
+    const [kept] = await repair()
+    expect(kept?.message).toMatch(/not restored: .*fs-verity/)
   })
 })
 
