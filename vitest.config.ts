@@ -25,6 +25,8 @@ export default defineConfig({
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: process.env.VARVE_RUNTIME === undefined ? [] : ON_NODE_ONLY,
     reporters: [...configDefaults.reporters, ...(process.env.CI ? [noSkips()] : [])],
+    // Tests wait for children and disks for much of their time.
+    maxWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

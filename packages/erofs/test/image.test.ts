@@ -120,6 +120,25 @@ test('attributes that no file system would keep are left out and counted', async
   ])
 })
 
+test.each([
+  ['revision 2', 0x02000001, 20, 0, true],
+  ['revision 3', 0x03000000, 24, 1000, true],
+  ['revision 1, which kernels no longer read', 0x01000000, 12, 0, false],
+  ['an unknown flag', 0x02000003, 20, 0, false],
+  ['the root user of nobody', 0x03000000, 24, 0xffffffff, false],
+])(
+  'capabilities are kept if the kernel can read them: %s',
+  async (_, magic, size, root, isKept) => {
+    const view = new DataView(new ArrayBuffer(size))
+    view.setUint32(0, magic, true)
+    if (size === 24) view.setUint32(20, root, true)
+    const value = new Uint8Array(view.buffer)
+    const { file } = await imageOf([{ name: 'f', xattrs: { 'security.capability': value } }])
+    const stat = await (await openErofs(file)).stat('f')
+    expect(stat?.xattrs.has('security.capability')).toBe(isKept)
+  },
+)
+
 test('sums of the superblock are those of CRC-32C', async () => {
   const { file } = await imageOf([{ name: 'f', data: 'f' }])
   file.bytes[1024 + 60] = 1

@@ -4,8 +4,15 @@ import type { Xattr } from '../tree/xattr-sets.ts'
 const MAX_VALUE = 0xffff
 /** Linux's `XATTR_NAME_MAX`. */
 const MAX_NAME = 255
-/** `<linux/capability.h>`: revisions by the top byte, and how long each is. */
-const CAPABILITY_SIZES: Readonly<Record<number, number>> = { 1: 12, 2: 20, 3: 24 }
+/** `<linux/capability.h>`: `VFS_CAP_REVISION_2` and `_3`, and how long each is. */
+const CAPABILITY_SIZES: ReadonlyMap<number, number> = new Map([
+  [0x02000000, 20],
+  [0x03000000, 24],
+])
+/** `VFS_CAP_FLAGS_EFFECTIVE`, the one flag beside the revision. */
+const EFFECTIVE = 1
+/** The id that no user has. */
+const NO_USER = 0xffffffff
 /** `<linux/posix_acl_xattr.h>`. */
 const ACL_VERSION = 2
 /** Owner, users, group, groups, mask, others. */
@@ -29,8 +36,14 @@ export function isStorable({ name, value }: Xattr): boolean {
   return /^(?:user|trusted|security)\../s.test(name) && !name.includes('\0')
 }
 
+/** As Linux 6.18 `security/commoncap.c`, `validheader`: of others not even the value can be read. */
 function isCapability(value: Uint8Array): boolean {
-  return CAPABILITY_SIZES[value[3] ?? 0] === value.length
+  const view = new DataView(value.buffer, value.byteOffset, value.length)
+  if (value.length < 4) return false
+  const revision = (view.getUint32(0, true) & ~EFFECTIVE) >>> 0
+  if (CAPABILITY_SIZES.get(revision) !== value.length) return false
+  // Revision 3 says for which root user it holds.
+  return value.length < 24 || view.getUint32(20, true) !== NO_USER
 }
 
 /** A header and entries of 8 bytes (tag, permissions, id), in the order of acl(5). */
