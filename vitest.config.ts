@@ -15,7 +15,7 @@ const ON_NODE_ONLY = [
   'packages/driver-windows/test/wine.test.ts',
   'packages/driver-overlay/test/rootless.test.ts',
   // The command itself runs on all three in scripts/check-tarballs.ts.
-  'packages/cli/test/{graph,images,layer,limits,pipes,tarsplit,unshare}.test.ts',
+  'packages/cli/test/{graph,images,layer,limits,pipes,repair,tarsplit,unshare}.test.ts',
 ]
 
 export default defineConfig({

@@ -19,7 +19,7 @@
  *
  * @module
  */
-import type { CacheID } from './ids.ts'
+import type { CacheID, DiffID } from './ids.ts'
 import type { ByteSource, CallOptions } from './streams.ts'
 
 /** What a driver can do and what it needs; decides which cases of the test kit apply to it. */
@@ -53,6 +53,15 @@ export interface DriverCreateReadWriteOptions extends DriverCreateOptions {
    * new one starts with. Of a file that is written to meanwhile the copy has what was read.
    */
   readonly copyOf?: CacheID
+}
+
+/** How {@link Driver.applyDiff} applies. */
+export interface ApplyDiffOptions extends CallOptions {
+  /**
+   * SHA-256 of what was read of the tar so far: its DiffID, once it was read to its end. A driver
+   * that names files by it need not hash them a second time.
+   */
+  readonly digest?: () => DiffID
 }
 
 /** How {@link Driver.verify} compares. */
@@ -181,8 +190,18 @@ export interface Driver extends AsyncDisposable {
     id: CacheID,
     parent: CacheID | undefined,
     tar: ByteSource,
-    options?: CallOptions,
+    options?: ApplyDiffOptions,
   ): Promise<AppliedDiff>
+  /**
+   * Gives a damaged read-only layer the files of a whole one, made of the same tar on the same
+   * parent: in one step, all of them or (also if killed) none. Layers that stand on the first one
+   * stand on its new files then; the other has what was damaged, and is to be removed. Neither may
+   * be mounted, nor what stands on them, unless layers share no files.
+   *
+   * @throws LayerError `ERR_MOUNT_IN_USE`, `ERR_LAYER_NOT_FOUND`; `ERR_NOT_SUPPORTED` if layers
+   *   above could not stand on the new files
+   */
+  replace?(id: CacheID, by: CacheID, options?: CallOptions): Promise<void>
   /** The difference from `parent` (everything, without one) as a layer tar. */
   diff(id: CacheID, parent?: CacheID, options?: CallOptions): ReadableStream<Uint8Array>
   /** The difference from `parent`, sorted by raw path; the root itself is never listed. */

@@ -167,6 +167,12 @@ export interface CheckOptions extends CallOptions {
    * again.
    */
   readonly repair?: boolean
+  /**
+   * With `repair`: from where a layer's tar, uncompressed, can be had again, best first. A damaged
+   * layer is then made anew in place, beneath all that stands on it, instead of being set aside, of
+   * the first tar that has its DiffID.
+   */
+  readonly sources?: (layer: LayerRecord) => AsyncIterable<ByteSource>
 }
 
 /** What {@link LayerStore.gc} keeps. */

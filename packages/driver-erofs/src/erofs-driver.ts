@@ -1,6 +1,7 @@
 import { changesBetween, diffSize, writeDiff } from '@varve/archive'
 import {
   type AppliedDiff,
+  type ApplyDiffOptions,
   asCacheID,
   type ByteSource,
   type CacheID,
@@ -23,13 +24,14 @@ import { isThere, layersIn, parentOf } from './home.ts'
 import { checkImage } from './image/check-image.ts'
 import { exactTar } from './image/exact-tar.ts'
 import { syncLayers } from './image/sync-layer.ts'
-import { writeImage } from './image/write-image.ts'
+import { wasWritten, writeImage } from './image/write-image.ts'
 import { applyUpper } from './layers/apply-upper.ts'
 import { isReadWrite } from './layers/chain.ts'
 import { cleanUpHome } from './layers/cleanup.ts'
 import { mountLayer, unmountLayer } from './layers/layer-mounts.ts'
 import { makeLayer, makeUpper, makeWork } from './layers/make-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
+import { replaceLayer } from './layers/replace-layer.ts'
 import { copyUpper, resetLayer } from './layers/upper-state.ts'
 import { mountingOf, type Parts } from './parts.ts'
 import { statusOf } from './status.ts'
@@ -135,12 +137,21 @@ export class ErofsDriver implements Driver {
     id: CacheID,
     _parent: CacheID | undefined,
     tar: ByteSource,
-    options: CallOptions = {},
+    options: ApplyDiffOptions = {},
   ): Promise<AppliedDiff> {
     const { home, cache, verity } = this.#parts
     await this.#find(id)
     if (await isReadWrite(home, id)) return applyUpper(this.#parts, id, tar, options)
     return writeImage(home, cache, verity, id, tar, options)
+  }
+
+  async replace(id: CacheID, by: CacheID, options: CallOptions = {}): Promise<void> {
+    for (const each of [id, by]) await this.#find(each)
+    try {
+      await replaceLayer(this.#parts, id, by, options)
+    } catch (error) {
+      throw wrapError(error, `Cannot replace layer ${id}`, { id, by })
+    }
   }
 
   diff(id: CacheID, parent?: CacheID, options: CallOptions = {}): ReadableStream<Uint8Array> {
@@ -201,7 +212,7 @@ export class ErofsDriver implements Driver {
   ): AsyncGenerator<Uint8Array> {
     const { home } = this.#parts
     await this.#find(id)
-    const isExact = (await isThere(home.image(id))) && (await parentOf(home, id)) === parent
+    const isExact = (await wasWritten(home, id)) && (await parentOf(home, id)) === parent
     if (isExact) yield* exactTar(home, id, options)
     else {
       yield* this.#differences(id, parent, options, ({ upper, lower, options: how }) =>

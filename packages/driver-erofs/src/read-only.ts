@@ -19,6 +19,7 @@ export function readOnlyDriver(driver: ErofsDriver, root: string): Driver {
     createReadWrite: refuse,
     remove: refuse,
     applyDiff: refuse,
+    replace: refuse,
     exists: (id) => driver.exists(id),
     list: () => driver.list(),
     mount: (id, options) => driver.mount(id, options),

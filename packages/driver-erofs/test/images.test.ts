@@ -1,15 +1,18 @@
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
-import { chmod, readFile, truncate, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   type ByteSource,
   type CacheID,
+  type ChainID,
   collect,
   type Driver,
+  digestOf,
   emptyTar,
   LayerError,
+  type LayerRecord,
   newCacheID,
   openStore,
 } from '@varve/core'
@@ -124,7 +127,91 @@ describe('without mounts', () => {
     await writeFile(file, bytes)
     expect(await problems()).toEqual([])
   })
+
+  test('a damaged layer is made anew, the very file that layers above point into', async () => {
+    await using dir = place(tmpdir())
+    const root = join(dir.path, 'erofs')
+    const openAll = async () =>
+      openStore({
+        driver: await erofs({ root, mounts: false }),
+        metadata: await metadataFs({ root: join(dir.path, 'layerdb') }),
+      })
+    const tars = [
+      tarOf([
+        { name: 'd/f', data: 'x'.repeat(5000), xattrs: { 'user.a': 'same' } },
+        { name: 'd/g', data: 'g', xattrs: { 'user.a': 'same' }, mtime: 1_234_567 },
+        { name: 'd/h', type: 'hardlink', link: 'd/g' },
+        { name: 's', type: 'symlink', link: 'd/f' },
+      ]),
+      tarOf([
+        { name: 'd/.wh.f' },
+        { name: 'z', data: 'z'.repeat(700) },
+        { name: 'd/b/c', data: '' },
+      ]),
+      tarOf([
+        { name: 'd/b/e', data: 'e' },
+        { name: 'a', data: 'a' },
+      ]),
+    ]
+    const ids: CacheID[] = []
+    {
+      await using store = await openAll()
+      let parent: ChainID | undefined
+      for (const tar of tars) {
+        const layer = await store.register([tar], parent === undefined ? {} : { parent })
+        parent = layer.chainID
+        ids.push(layer.cacheID)
+      }
+    }
+    await using store = await openAll()
+    const sources = async function* ({ diffID }: LayerRecord) {
+      for (const tar of tars) if (digestOf(tar) === diffID) yield [tar]
+    }
+    const repair = () => Array.fromAsync(store.check({ full: true, repair: true, sources }))
+    const files = ids.map((id) => join(root, id, 'layer.erofs'))
+    const before = await Promise.all(files.map((file) => readFile(file)))
+    const damages = [
+      (file: string, bytes: Buffer) => writeFile(file, flipped(bytes, 4096 + 600)),
+      (file: string, bytes: Buffer) => writeFile(file, flipped(bytes, bytes.length - 10)),
+      (file: string, bytes: Buffer) => writeFile(file, flipped(bytes, 1030)),
+      (file: string) => rm(file),
+      (file: string) => writeFile(file.replace(/erofs$/, 'sum'), 'nonsense'),
+    ]
+    for (const [at, file] of files.entries()) {
+      for (const damage of damages) {
+        await chmod(file, 0o600)
+        await damage(file, before[at] as Buffer)
+        const found = await repair()
+        expect(found.length).toBeGreaterThan(0)
+        expect(found.filter(({ repaired }) => !repaired)).toEqual([])
+        expect(await repair()).toEqual([])
+        expect((await readFile(file)).equals(before[at] as Buffer)).toBe(true)
+      }
+    }
+    // All of them at once.
+    for (const [at, file] of files.entries()) {
+      await chmod(file, 0o600)
+      await writeFile(file, flipped(before[at] as Buffer, 4096 + 100))
+    }
+    expect((await repair()).map(({ repaired }) => repaired)).toEqual([true, true, true])
+    expect(await repair()).toEqual([])
+    expect((await Array.fromAsync(store.driver.list())).sort()).toEqual([...ids].sort())
+    // One that was under fs-verity is not replaced by one that is not.
+    const [top, whole] = [files[2] as string, before[2] as Buffer]
+    await writeFile(top.replace(/erofs$/, 'verity'), 'a digest')
+    await chmod(top, 0o600)
+    await writeFile(top, flipped(whole, 4096 + 100))
+    const [kept] = await repair()
+    expect(kept?.message).toMatch(/not restored: .*fs-verity/)
+  })
 })
+
+/** The bytes with one of them changed. */
+function flipped(bytes: Buffer, at: number): Buffer {
+  const altered = Buffer.from(bytes)
+  altered[at] = (altered[at] ?? 0) ^ 1
+  return altered
+}
 
 describe.skipIf(!canMount)('mounted (needs root)', () => {
   const erofsMounts = (path: string) =>
@@ -149,6 +236,43 @@ describe.skipIf(!canMount)('mounted (needs root)', () => {
       expect(erofsMounts(dir.path)).toBe(1)
     }
     expect(mountsIn(dir.path)).toEqual([])
+  })
+
+  test('a layer is restored beneath a read-write layer, once that is not mounted', async () => {
+    await using dir = place()
+    const root = join(dir.path, 'erofs')
+    const tar = tarOf([{ name: 'f', data: 'x'.repeat(5000) }])
+    const openAll = async () =>
+      openStore({
+        driver: await erofs({ root }),
+        metadata: await metadataFs({ root: join(dir.path, 'layerdb') }),
+      })
+    await using store = await openAll()
+    await using layer = await store.register([tar])
+    await using above = await store.register([tarOf([{ name: 'g', data: 'g' }])], {
+      parent: layer.chainID,
+    })
+    const rw = await store.createRW('rw', { parent: above.chainID })
+    const file = join(root, layer.cacheID, 'layer.erofs')
+    await chmod(file, 0o600)
+    await writeFile(file, flipped(await readFile(file), 4096 + 600))
+    const sources = async function* () {
+      yield [tar]
+    }
+    const repair = async () =>
+      (await Array.fromAsync(store.check({ full: true, repair: true, sources }))).map(
+        ({ repaired }) => repaired,
+      )
+    {
+      await using mount = await rw.mount()
+      expect(await readFile(join(mount.path, 'f'), 'utf8')).toContain('y')
+      expect(await repair()).toEqual([false])
+    }
+    expect(await repair()).toEqual([true])
+    await using mount = await rw.mount()
+    expect(await readFile(join(mount.path, 'f'), 'utf8')).toBe('x'.repeat(5000))
+    expect(await readFile(join(mount.path, 'g'), 'utf8')).toBe('g')
+    expect(await repair()).toEqual([])
   })
 
   test('where there is fs-verity the kernel refuses altered data, elsewhere it is said', async () => {

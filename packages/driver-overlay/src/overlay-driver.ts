@@ -29,6 +29,7 @@ import { copyUpper } from './layers/copy-layer.ts'
 import { mountLayer, unmountLayer, viewBeneath, viewLayer } from './layers/layer-mounts.ts'
 import { makeLayer } from './layers/make-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
+import { replaceLayer } from './layers/replace-layer.ts'
 import { resetLayer } from './layers/reset-layer.ts'
 import { layoutOf } from './layers/stacks.ts'
 import { settingsOf } from './options/settings.ts'
@@ -156,6 +157,15 @@ export class OverlayDriver implements Driver {
   ): Promise<AppliedDiff> {
     await this.#find(id)
     return applyDiff(this.#parts, id, tar, options)
+  }
+
+  async replace(id: CacheID, by: CacheID, options: CallOptions = {}): Promise<void> {
+    for (const each of [id, by]) await this.#find(each)
+    try {
+      await replaceLayer(this.#parts, id, by, options)
+    } catch (error) {
+      throw wrapError(error, `Cannot replace layer ${id}`, { id, by })
+    }
   }
 
   diff(id: CacheID, parent?: CacheID, options: CallOptions = {}): ReadableStream<Uint8Array> {

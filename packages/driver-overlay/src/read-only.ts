@@ -65,6 +65,7 @@ export function readOnlyDriver(driver: OverlayDriver, parts: Parts, place: View)
     remove: refuse,
     applyDiff: refuse,
     reset: refuse,
+    replace: refuse,
     exists: (id) => driver.exists(id),
     list: () => driver.list(),
     mount,

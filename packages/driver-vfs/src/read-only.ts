@@ -21,6 +21,7 @@ export function readOnlyDriver(driver: VfsDriver, root: string): Driver {
     remove: refuse,
     applyDiff: refuse,
     reset: refuse,
+    replace: refuse,
     exists: (id) => driver.exists(id),
     list: () => driver.list(),
     // What is kept is written down.

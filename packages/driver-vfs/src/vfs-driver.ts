@@ -232,6 +232,24 @@ export class VfsDriver implements Driver {
     }
   }
 
+  /** Layers that stand on it are copies, which have nothing to do with it any more. */
+  async replace(id: CacheID, by: CacheID): Promise<void> {
+    const paths = [await this.#find(id), await this.#find(by)] as const
+    const attempt = `Cannot replace layer ${id}`
+    try {
+      await using _lock = await this.#mounts.lock()
+      for (const [at, each] of [id, by].entries()) {
+        const path = paths[at] as string
+        await this.#mounts.refuseKept(each, attempt)
+        if (this.#mounts.isUsed(each)) throw inUse(each, path, attempt)
+        await refuseMounted(path)
+      }
+      this.#trees.exchange(...paths)
+    } catch (error) {
+      throw wrapError(error, attempt, { id, by })
+    }
+  }
+
   diff(id: CacheID, parent?: CacheID, options: CallOptions = {}): ReadableStream<Uint8Array> {
     return toStream(this.#diff(id, parent, options))
   }

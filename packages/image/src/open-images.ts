@@ -11,6 +11,7 @@ import { checkImages } from './manage/check.ts'
 import { commitImage } from './manage/commit.ts'
 import { copyFrom } from './manage/copy-from.ts'
 import { diskUsage } from './manage/disk-usage.ts'
+import { layerSources } from './manage/layer-sources.ts'
 import { prune } from './manage/prune.ts'
 import { getImage, imageHistory, listImages } from './manage/query.ts'
 import { removeImage } from './manage/removal.ts'
@@ -69,6 +70,7 @@ export async function openImages(options: OpenImagesOptions): Promise<ImageStore
     roots: async () => [...(await imageRoots({ root, driver }))],
     prune: (o) => prune(ctx, o),
     diskUsage: () => diskUsage(ctx),
+    layerSources: (from, o) => layerSources(ctx, from ?? [], o),
     check: (o) => checkImages(ctx, o),
     [Symbol.asyncDispose]: async () => undefined,
   }

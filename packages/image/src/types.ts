@@ -302,6 +302,15 @@ export interface ImageCheckOptions extends CallOptions {
   readonly repair?: boolean
 }
 
+/** Layers' tars from where else they are kept. Disposing of it closes the archives. */
+export interface LayerSources extends AsyncDisposable {
+  /**
+   * A layer's tar, uncompressed, from every archive that has it, then from a kept blob. It is for
+   * the reader to compare with the DiffID.
+   */
+  tars(diffID: DiffID): AsyncIterable<ByteSource>
+}
+
 /** What {@link openImages} needs. */
 export interface OpenImagesOptions {
   /** The store's directory; Docker's `/var/lib/docker` has the same form. */
@@ -388,6 +397,14 @@ export interface ImageStore extends AsyncDisposable {
   /** Removes untagged images, then layers and blobs that nothing needs. */
   prune(options?: PruneOptions): Promise<Pruned>
   diskUsage(): Promise<DiskUsage>
+  /**
+   * Where layers can be had again, as `LayerStore.check` needs it to restore what is damaged: kept
+   * blobs, and archives or layouts, of any platform.
+   *
+   * @param from paths as `load` takes them
+   * @throws LayerError as `load`, for an archive that cannot be read
+   */
+  layerSources(from?: readonly string[], options?: CallOptions): Promise<LayerSources>
   /** Looks at configurations, tags, manifests and kept blobs; layers are `LayerStore.check`'s. */
   check(options?: ImageCheckOptions): AsyncIterable<ImageProblem>
 }

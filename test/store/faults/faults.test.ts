@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { buildInjector, type Outcome, tryFaults } from '../../fault/harness.ts'
 import { openRealStore } from '../stack.ts'
-import { prepare } from './operation.ts'
+import { damage, prepare, restore } from './operation.ts'
 
 const script = fileURLToPath(new URL('operation.ts', import.meta.url))
 const injector = buildInjector()
@@ -85,3 +85,32 @@ for (const [name, after] of Object.entries(CASES)) {
     600_000,
   )
 }
+
+test.skipIf(!injector)(
+  'a repair, killed or failing at any of its calls, has restored a layer or left it as it was (needs gcc)',
+  async () => {
+    if (!injector) throw new Error('unreachable')
+    const report = await tryFaults(injector, {
+      name: 'restore',
+      script,
+      args: ['restore'],
+      async prepare(dir: string) {
+        await prepare(dir)
+        await damage(dir)
+      },
+      async oracle(dir: string, outcome: Outcome) {
+        {
+          await using store = await openRealStore(dir)
+          const left = await restore(store)
+          expect(left.filter(({ repaired }) => !repaired)).toEqual([])
+          if (outcome.acknowledged.includes('done')) expect(left).toEqual([])
+        }
+        expect(await stateOf(dir)).toBe(BEFORE)
+        assertSwept(dir)
+      },
+    })
+    expect(report.failures.slice(0, 3)).toEqual([])
+    expect(report.tried).toBeGreaterThan(0)
+  },
+  600_000,
+)

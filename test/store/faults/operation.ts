@@ -6,7 +6,7 @@
  */
 import { writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ChainID, Layer, LayerStore, RWLayer } from '@varve/core'
+import type { ChainID, Layer, LayerStore, Problem, RWLayer } from '@varve/core'
 import { openRealStore } from '../stack.ts'
 import { smallTarOf } from '../tars.ts'
 
@@ -61,6 +61,25 @@ export const OPERATIONS: Readonly<Record<string, (store: LayerStore) => Promise<
     await store.cleanup()
     return acknowledge
   },
+  async restore(store) {
+    const problems = await restore(store)
+    return problems.every(({ repaired }) => repaired) ? acknowledge : () => {}
+  },
+}
+
+/** Repairs the layer that {@link damage} damages. */
+export async function restore(store: LayerStore): Promise<readonly Problem[]> {
+  const sources = async function* () {
+    yield smallTarOf(2)
+  }
+  return await Array.fromAsync(store.check({ full: true, repair: true, sources }))
+}
+
+/** Changes a file of the upper layer behind the store's back. */
+export async function damage(root: string): Promise<void> {
+  await using store = await openRealStore(root)
+  await using layer = await find(store, 2)
+  writeFileSync(join(root, 'vfs/dir', layer.cacheID, 'dir-2/file-0'), 'damaged')
 }
 
 function acknowledge(): void {

@@ -1,12 +1,14 @@
-import type { Problem } from '@varve/core'
+import type { LayerRecord, Problem } from '@varve/core'
 import type { ImageProblem } from '@varve/image'
-import { EXIT } from '../failure.ts'
+import { EXIT, usageError } from '../failure.ts'
+import { requireFiles } from '../files.ts'
 import { countText, printable, shortID } from '../terminal/words.ts'
-import type { Verb } from '../verb.ts'
+import { several, type Verb } from '../verb.ts'
 
 interface Options {
   readonly full?: boolean
   readonly repair?: boolean
+  readonly from?: readonly string[]
   readonly quiet?: boolean
 }
 
@@ -17,19 +19,29 @@ export const check: Verb = (parent, app) => {
     .description('look for damage, and repair it')
     .addHelpText('after', '\nExit code 1 if there are problems that were not repaired.')
     .option('--full', 'also read every byte and compare digests and files')
-    .option('--repair', 'set what is damaged aside and remove what nothing refers to')
+    .option(
+      '--repair',
+      'make damaged layers anew from kept blobs, else set them aside; remove what nothing refers to',
+    )
+    .option('--from <file>', 'with --repair: an archive or OCI layout that has the layers', several)
     .option('-q, --quiet', 'print only problems')
     .action(
       app.run(async (context, options: Options) => {
-        const opened = await context.open()
         const full = options.full === true
         const repair = options.repair === true
+        const from = options.from ?? []
+        if (from.length > 0 && !repair) throw usageError('--from is of use only with --repair')
+        await requireFiles(from)
+        const opened = await context.open()
         const found: (Problem | ImageProblem)[] = []
         await context.long('export', 'layer', async (call) => {
           const { store, images } = opened
-          for (const part of [store, images]) {
-            for await (const problem of part.check({ ...call, full, repair })) found.push(problem)
-          }
+          await using kept = repair ? await images.layerSources(from, call) : undefined
+          const sources = kept && (({ diffID }: LayerRecord) => kept.tars(diffID))
+          const how = { ...call, full, repair }
+          const layers = store.check({ ...how, ...(sources ? { sources } : {}) })
+          for await (const problem of layers) found.push(problem)
+          for await (const problem of images.check(how)) found.push(problem)
         })
         for (const problem of found) {
           if (context.options.json) await context.out.json(problem)
@@ -38,7 +50,8 @@ export const check: Verb = (parent, app) => {
         const left = found.filter((problem) => !problem.repaired).length
         if (!context.options.json && !options.quiet)
           await context.out.line(verdict(found.length, left, full))
-        if (left > 0 && !repair) context.note('hint: varve check --repair sets damage aside')
+        if (left > 0 && !repair)
+          context.note('hint: varve check --repair makes it anew where it can, or sets it aside')
         return left > 0 ? EXIT.failure : EXIT.ok
       }),
     )

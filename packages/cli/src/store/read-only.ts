@@ -59,6 +59,7 @@ export function readOnlyImages(images: ImageStore): ImageStore {
     archive: (refs, options) => images.archive(refs, options),
     roots: () => images.roots(),
     diskUsage: () => images.diskUsage(),
+    layerSources: (from, options) => images.layerSources(from, options),
     check(options) {
       if (options?.repair) refuse('repair')
       return images.check(options)

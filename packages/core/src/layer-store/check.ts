@@ -1,16 +1,24 @@
-import { LayerError } from '../errors.ts'
+import { type ErrorCode, LayerError } from '../errors.ts'
 import type { ChainID } from '../ids.ts'
 import type { LayerRecord, MountRecord } from '../metadata.ts'
 import type { CheckOptions, Problem } from '../store.ts'
 import { callOptions, checkAborted } from '../streams.ts'
 import type { StoreContext } from './context.ts'
-import { type Depth, type Fault, faultsOf } from './faults.ts'
+import { type Depth, type Fault, faultsOf, isDamage } from './faults.ts'
 import { whoMayNeedOrphans, whoNeedsFiles } from './files-beneath.ts'
 import { acquireLayer } from './read-only-layer.ts'
 import { cleanup, orphans } from './recovery.ts'
+import { restore } from './restore.ts'
 import { setDamagedAside, setLayerAside, setMountAside, setUnloadableAside } from './set-aside.ts'
 
 const ATTEMPT = 'Cannot check the store'
+/** Why a layer cannot be made anew now, or not of what was given; all else is a failure. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  'ERR_BLOB_NOT_FOUND',
+  'ERR_MOUNT_IN_USE',
+  'ERR_NOT_SUPPORTED',
+  'ERR_UNKNOWN_MEDIA_TYPE',
+])
 
 /** See `LayerStore.check`. */
 export async function* check(
@@ -28,18 +36,27 @@ export async function* check(
     checkAborted(options.signal, ATTEMPT)
     // What is wrong beneath a layer is not to be blamed on it.
     const full = damaged.has(layer.parent) ? 'bytes' : 'files'
-    const faults = await checkLayer(ctx, layer, options.full ? full : 'there', options)
-    if (faults.length > 0) damaged.add(layer.chainID)
+    const depth = options.full ? full : 'there'
+    const found = await checkLayer(ctx, layer, depth, options)
+    if (found.length === 0) continue
+    const mendable = !damaged.has(layer.parent) && found.every(isOfFiles)
+    const again = mendable ? await restored(ctx, layer, options) : undefined
+    if (again?.done) {
+      for (const fault of found) yield { ...fault, subject: layer.chainID, repaired: true }
+    }
+    const faults = again?.done ? await checkLayer(ctx, layer, depth, options) : found
     if (faults.length === 0) continue
+    damaged.add(layer.chainID)
     const needs = repair ? await whoNeedsFiles(ctx, layer) : undefined
     const repaired = repair && needs === undefined
     if (repaired) {
       const unloadable = faults.every(({ kind }) => kind === 'missing-parent')
       await (unloadable ? setUnloadableAside(ctx, layer.chainID) : setLayerAside(ctx, layer))
     }
-    const why = needs === undefined ? '' : `; left in place, since ${needs} stands on its files`
+    const tried = again?.why === undefined ? '' : `; not restored: ${again.why}`
+    const left = needs === undefined ? '' : `; left in place, since ${needs} stands on its files`
     for (const { kind, message } of faults) {
-      yield { kind, message: `${message}${why}`, subject: layer.chainID, repaired }
+      yield { kind, message: `${message}${tried}${left}`, subject: layer.chainID, repaired }
     }
   }
   for (const mount of await Array.fromAsync(ctx.metadata.mounts())) {
@@ -47,6 +64,39 @@ export async function* check(
     yield* checkMount(ctx, mount, repair)
   }
   yield* checkOrphans(ctx, repair)
+}
+
+/**
+ * Makes a damaged layer anew, if its tar can be had and the driver can.
+ *
+ * @returns whether that was done, or why not; undefined if there was nothing to make it of
+ */
+async function restored(
+  ctx: StoreContext,
+  layer: LayerRecord,
+  options: CheckOptions,
+): Promise<{ readonly done: boolean; readonly why?: string } | undefined> {
+  if (!options.repair || !options.sources || !ctx.driver.replace) return undefined
+  let why: string | undefined
+  for await (const tar of options.sources(layer)) {
+    try {
+      await restore(ctx, layer, tar, callOptions(options))
+      return { done: true }
+    } catch (error) {
+      // What was given is damaged itself, or the files are in use; the layer is as it was.
+      if (!isDamage(error) && !isRefusal(error)) throw error
+      why ??= error.message
+    }
+  }
+  return why === undefined ? undefined : { done: false, why }
+}
+
+function isOfFiles({ kind }: Fault): boolean {
+  return kind !== 'missing-parent' && kind !== 'missing-data'
+}
+
+function isRefusal(error: unknown): error is LayerError {
+  return LayerError.is(error) && REFUSALS.has(error.code)
 }
 
 /** So that what stands on a layer that is set aside is found to in the same run. */

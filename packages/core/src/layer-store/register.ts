@@ -9,7 +9,7 @@ import { assertChainDepth } from './depth.ts'
 import { makeChainSafe } from './durability.ts'
 import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { acquireLayer, makeLayer } from './read-only-layer.ts'
-import { DigestingSource, wrongDigest } from './tar-stream.ts'
+import { DigestingSource, drain, shared, wrongDigest } from './tar-stream.ts'
 
 const ATTEMPT = 'Cannot register layer'
 
@@ -80,7 +80,10 @@ async function fill(
 
   let applied: AppliedDiff
   try {
-    applied = await driver.applyDiff(cacheID, parent?.cacheID, shared(bytes), callOptions(options))
+    applied = await driver.applyDiff(cacheID, parent?.cacheID, shared(bytes), {
+      ...callOptions(options),
+      digest: () => source.digest(),
+    })
   } catch (error) {
     throw await cleanUp(error, () => bytes.return(undefined))
   }
@@ -115,16 +118,6 @@ async function fill(
 
 function durabilityOf(options: RegisterOptions): Durability {
   return options.durability ?? 'full'
-}
-
-/** A view of an iterator whose early end does not end the iterator itself. */
-function shared(bytes: AsyncGenerator<Uint8Array>): AsyncIterable<Uint8Array> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => bytes.next() }) }
-}
-
-/** Reads what the driver left, so that the digest and the record cover every byte. */
-async function drain(bytes: AsyncGenerator<Uint8Array>): Promise<void> {
-  while (!(await bytes.next()).done);
 }
 
 /** Lists the staged layer, or finds the one that another registration listed first. */

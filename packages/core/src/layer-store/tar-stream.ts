@@ -66,7 +66,7 @@ export class DigestingSource {
   }
 
   digest(): DiffID {
-    return `sha256:${this.#hash.digest('hex')}` as DiffID
+    return `sha256:${this.#hash.copy().digest('hex')}` as DiffID
   }
 
   async *pass(source: ByteSource, attempt: string, options: CallOptions, id: string) {
@@ -84,6 +84,16 @@ export class DigestingSource {
       throw wrapError(error, attempt)
     }
   }
+}
+
+/** A view of an iterator whose early end does not end the iterator itself. */
+export function shared(bytes: AsyncGenerator<Uint8Array>): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => bytes.next() }) }
+}
+
+/** Reads what the driver left, so that the digest and the record cover every byte. */
+export async function drain(bytes: AsyncGenerator<Uint8Array>): Promise<void> {
+  while (!(await bytes.next()).done);
 }
 
 /** `ERR_DIGEST_MISMATCH`: `got` came instead of `wanted`. */

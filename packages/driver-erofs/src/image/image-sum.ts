@@ -36,6 +36,7 @@ export async function readSum(home: Home, id: CacheID): Promise<string | undefin
   }
 }
 
-function sumFile(home: Home, id: CacheID): string {
+/** Where the sum is written down. */
+export function sumFile(home: Home, id: CacheID): string {
   return join(home.layer(id), 'layer.sum')
 }

@@ -55,7 +55,8 @@ async function readDigest(home: Home, id: CacheID): Promise<string | undefined> 
   }
 }
 
-function digestFile(home: Home, id: CacheID): string {
+/** Where its digest is written down. */
+export function digestFile(home: Home, id: CacheID): string {
   return join(home.layer(id), 'layer.verity')
 }
 

@@ -2,10 +2,13 @@ import { chmod, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type AppliedDiff,
+  type ApplyDiffOptions,
   type ByteSource,
   type CacheID,
-  type CallOptions,
+  callOptions,
   cleanUp,
+  type DiffID,
+  hexOf,
   LayerError,
   wrapError,
 } from '@varve/core'
@@ -14,7 +17,7 @@ import { escapeXattr } from '@varve/overlayfs'
 import type { NativeCalls } from '@varve/sys'
 import { type Home, isThere, parentOf } from '../home.ts'
 import { imageBeneath } from '../layers/chain.ts'
-import { sumOf, writeSum } from './image-sum.ts'
+import { readSum, sumOf, writeSum } from './image-sum.ts'
 import { LayerFile } from './layer-file.ts'
 import type { TreeCache } from './tree-cache.ts'
 import { enableVerity } from './verity.ts'
@@ -31,7 +34,7 @@ export async function writeImage(
   verity: NativeCalls | undefined,
   id: CacheID,
   tar: ByteSource,
-  options: CallOptions,
+  options: ApplyDiffOptions,
 ): Promise<AppliedDiff> {
   if (await isThere(home.image(id))) {
     throw new LayerError('ERR_LAYER_IN_USE', `Cannot apply on layer ${id}: it is finished`, {
@@ -46,8 +49,8 @@ export async function writeImage(
     const tree = below === undefined ? undefined : await cache.take(home, below)
     const written = await writeFile(home, id, temporary, (file) =>
       writeErofs(file, tar, {
-        ...options,
-        uuid: () => Buffer.from(id.slice(0, 32), 'hex'),
+        ...callOptions(options),
+        uuid: () => uuidOf(id, options.digest?.()),
         xattrName: escapeXattr,
         ...(tree && { below: tree }),
       }),
@@ -61,6 +64,16 @@ export async function writeImage(
     const wrapped = wrapError(error, `Cannot apply on layer ${id}`, { id })
     throw await cleanUp(wrapped, () => rm(temporary, { force: true }))
   }
+}
+
+/** Whether a layer was given its image; that may have been lost since. */
+export async function wasWritten(home: Home, id: CacheID): Promise<boolean> {
+  return (await isThere(home.image(id))) || (await readSum(home, id)) !== undefined
+}
+
+/** By the tar, so that the same layer on the same layers is the same image everywhere. */
+function uuidOf(id: CacheID, diffID: DiffID | undefined): Uint8Array {
+  return Buffer.from((diffID === undefined ? id : hexOf(diffID)).slice(0, 32), 'hex')
 }
 
 async function writeFile(

@@ -24,6 +24,8 @@ export interface LayoutOptions {
   readonly platformAsked: boolean
   /** The repository of a tag that names none. */
   readonly repository: string | undefined
+  /** Every image instead of the best one, as far as their documents are there. Default false. */
+  readonly everyPlatform?: boolean
   readonly signal?: AbortSignal | undefined
 }
 
@@ -54,7 +56,8 @@ export async function readLayout(
   const images = new Map<ImageID, SourceImage>()
   for (const [tag, entries] of byName(root.index, options.repository)) {
     for (const entry of await choose(tree, entries, options)) {
-      const image = await readImage(tree, entry, tag === undefined ? [] : [tag], options)
+      const image = await readIfThere(tree, entry, tag === undefined ? [] : [tag], options)
+      if (!image) continue
       const known = images.get(image.id)
       const tags = [...new Set([...(known?.tags ?? []), ...image.tags])]
       images.set(image.id, { ...(known ?? image), tags })
@@ -95,6 +98,7 @@ async function choose(
   const budget = { documents: MAX_MANIFESTS }
   for (const entry of entries) await collectManifests(tree, entry, options, found, budget)
 
+  if (options.everyPlatform) return found.map(({ entry }) => entry)
   const scored = found
     .flatMap(({ entry, platform }) => (platform ? [{ entry, platform }] : []))
     .map((one) => ({ ...one, score: platformScore(options.platform, one.platform) }))
@@ -154,6 +158,18 @@ function isAttestation({ annotations, platform }: Entry): boolean {
     annotations?.['vnd.docker.reference.type'] === 'attestation-manifest' ||
     (platform?.os === 'unknown' && platform.architecture === 'unknown')
   )
+}
+
+/** Layouts for many platforms are often copied in part. */
+async function readIfThere(
+  ...args: Parameters<typeof readImage>
+): Promise<SourceImage | undefined> {
+  try {
+    return await readImage(...args)
+  } catch (error) {
+    if (args[3].everyPlatform && LayerError.is(error, 'ERR_BLOB_NOT_FOUND')) return undefined
+    throw error
+  }
 }
 
 async function readImage(

@@ -9,6 +9,7 @@ import { life } from './life.ts'
 import { metadataKept } from './metadata-kept.ts'
 import { mounts } from './mounts.ts'
 import { payloads } from './payloads.ts'
+import { replacing } from './replacing.ts'
 import { tars } from './tars.ts'
 import { trouble } from './trouble.ts'
 
@@ -32,6 +33,7 @@ const CASES: readonly DriverCase[] = [
   ...mounts,
   ...kept,
   ...copies,
+  ...replacing,
   ...differences,
   ...metadataKept,
   ...payloads,

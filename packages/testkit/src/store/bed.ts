@@ -40,7 +40,7 @@ export interface StoreCase {
   /** Leave it out for drivers that keep the tar itself. */
   readonly needsCodec?: boolean
   /** Leave it out for drivers without this call. */
-  readonly needsCall?: 'reset' | 'unmount'
+  readonly needsCall?: 'reset' | 'unmount' | 'replace'
   readonly run: (kit: StoreKit) => Promise<void>
 }
 

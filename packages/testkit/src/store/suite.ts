@@ -5,6 +5,7 @@ import { failing } from './failing.ts'
 import { readWrite } from './read-write.ts'
 import { registering } from './registering.ts'
 import { restarting } from './restarting.ts'
+import { restoring } from './restoring.ts'
 import { states } from './states.ts'
 
 /** What {@link storeSuite} works with. */
@@ -30,7 +31,8 @@ export interface StoreSuiteOptions {
  */
 export async function storeSuite({ test, factory }: StoreSuiteOptions): Promise<void> {
   const [first, driver] = await lookAt(factory)
-  for (const one of [...registering, ...readWrite, ...states, ...failing, ...restarting]) {
+  const cases = [registering, readWrite, states, failing, restarting, restoring].flat()
+  for (const one of cases) {
     if (!applies(one, first, driver)) continue
     test(`store: ${one.name}`, async () => {
       await using bed = await factory()
