@@ -28,7 +28,8 @@ export {
   type SecurityDescriptor,
 } from './codec/security-descriptor.ts'
 export { type BackedUpFile, type BackupSource, writeBackupToTar } from './codec/to-tar.ts'
+export type { BaseImage } from './driver/base-images.ts'
 export { type WindowsOptions, windows } from './driver/windows.ts'
-export type { BaseImage, WindowsDriver } from './driver/windows-driver.ts'
+export type { WindowsDriver } from './driver/windows-driver.ts'
 export { emulatedFs } from './emulated/emulated-fs.ts'
 export { type EmulatedHcs, type EmulatedHcsOptions, emulatedHcs } from './emulated/emulated-hcs.ts'
