@@ -8,8 +8,9 @@ import { baseWriter } from '../../layer/direct-writer.ts'
 import { importTar } from '../../layer/import-tar.ts'
 import type { LayerWriter } from '../../layer/layer-writer.ts'
 import { displacedFile } from '../../layer/payloads.ts'
+import { streamingSink } from '../../layer/streaming-sink.ts'
 import { transportSink } from '../../layer/transport-sink.ts'
-import { streamingSink, upperWriter } from '../../layer/upper-writer.ts'
+import { upperWriter } from '../../layer/upper-writer.ts'
 import type { Service } from '../service.ts'
 
 /** What {@link Importer} did. */

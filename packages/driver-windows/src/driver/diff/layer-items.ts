@@ -6,7 +6,7 @@ import {
   readByTransport,
   readWhole,
 } from '../../layer/layer-reader.ts'
-import type { UpperPlace } from '../../layer/upper-writer.ts'
+import type { UpperPlace } from '../../layer/upper-place.ts'
 import { holdPrivileges } from '../hold-privileges.ts'
 import { chainFrom } from '../layers/chains.ts'
 import type { Parts } from '../parts.ts'
