@@ -1,7 +1,7 @@
 import { chmod, lstat, mkdir, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
-import { type CacheID, isCacheID } from '@varve/core'
+import { asCacheID, type CacheID, isCacheID, LayerError } from '@varve/core'
 import type { Sys } from '@varve/sys'
 
 /**
@@ -85,6 +85,13 @@ export async function layersIn(path: string): Promise<CacheID[]> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error
   }
+}
+
+/** Where a layer is that must be there. @throws LayerError `ERR_LAYER_NOT_FOUND` */
+export async function findLayer(home: Home, id: CacheID): Promise<string> {
+  const path = home.layer(asCacheID(id))
+  if (await isThere(path)) return path
+  throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
 }
 
 /** Whether there is something at a path. */

@@ -1,8 +1,11 @@
 import { resolve } from 'node:path'
-import { type Driver, wrapError } from '@varve/core'
+import { type Driver, type DriverCapabilities, wrapError } from '@varve/core'
 import { openSys, type Sys } from '@varve/sys'
-import { openAside, openTrees } from '@varve/trees'
-import { homeAt, openHome } from './home.ts'
+import { openAside, openTrees, type Trees } from '@varve/trees'
+import { Asides } from './asides.ts'
+import { type Home, homeAt, openHome } from './home.ts'
+import { LayerMounts } from './layers/layer-mounts.ts'
+import type { Parts } from './parts.ts'
 import { probeKeeps } from './probe.ts'
 import { readOnlyDriver } from './read-only.ts'
 import { VfsDriver } from './vfs-driver.ts'
@@ -50,15 +53,27 @@ export async function vfs(options: VfsOptions): Promise<Driver> {
   const root = resolve(options.root)
   try {
     if (options.readOnly) {
-      const driver = new VfsDriver(homeAt(root), sys, openTrees(sys, true), KEEPS_ALL, true)
-      return readOnlyDriver(driver, root)
+      const parts = partsOf(homeAt(root), sys, openTrees(sys, true), KEEPS_ALL, true)
+      return readOnlyDriver(new VfsDriver(parts), root)
     }
     const home = await openHome(root, sys)
     const keeps = await keepsIn(home.aside, sys)
-    return new VfsDriver(home, sys, openTrees(sys, keeps.owner), keeps, false)
+    return new VfsDriver(partsOf(home, sys, openTrees(sys, keeps.owner), keeps, false))
   } catch (error) {
     throw wrapError(error, `Cannot open the vfs driver in ${root}`)
   }
+}
+
+function partsOf(
+  home: Home,
+  sys: Sys,
+  trees: Trees,
+  keeps: DriverCapabilities['keeps'],
+  isForeign: boolean,
+): Parts {
+  const mounts = new LayerMounts(home, sys)
+  const asides = new Asides(home.aside, sys, trees)
+  return { home, sys, trees, mounts, asides, keeps, isForeign }
 }
 
 /** What was kept by a daemon, which is root. */
@@ -66,7 +81,7 @@ const KEEPS_ALL = { owner: true, xattrs: true, devices: true } as const
 const KEEPS_NOTHING = { owner: false, xattrs: false, devices: false } as const
 
 /** On a file system that is read-only nothing new is kept, and layers can still be read. */
-async function keepsIn(aside: string, sys: Sys): Promise<Driver['capabilities']['keeps']> {
+async function keepsIn(aside: string, sys: Sys): Promise<DriverCapabilities['keeps']> {
   try {
     await using place = await openAside(aside, sys, (path) => openTrees(sys, false).remove(path))
     return probeKeeps(sys, place.path)

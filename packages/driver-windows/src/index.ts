@@ -16,6 +16,7 @@ export {
   encodeExtendedAttributes,
   parseExtendedAttributes,
 } from './codec/extended-attributes.ts'
+export type { BackedUpFile, BackupSource } from './codec/file-entry.ts'
 export { ATTRIBUTE, type FileBasicInfo } from './codec/file-info.ts'
 export { filetimeOf, nanosecondsOf, paxTimeText, unixNanoseconds } from './codec/filetime.ts'
 export { readTarFiles, type TarFile } from './codec/from-tar.ts'
@@ -27,8 +28,9 @@ export {
   parseSecurityDescriptor,
   type SecurityDescriptor,
 } from './codec/security-descriptor.ts'
-export { type BackedUpFile, type BackupSource, writeBackupToTar } from './codec/to-tar.ts'
+export { writeBackupToTar } from './codec/to-tar.ts'
+export type { BaseImage } from './driver/base-images.ts'
 export { type WindowsOptions, windows } from './driver/windows.ts'
-export type { BaseImage, WindowsDriver } from './driver/windows-driver.ts'
+export type { WindowsDriver } from './driver/windows-driver.ts'
 export { emulatedFs } from './emulated/emulated-fs.ts'
 export { type EmulatedHcs, type EmulatedHcsOptions, emulatedHcs } from './emulated/emulated-hcs.ts'

@@ -6,11 +6,11 @@
 export type { ErofsLimits } from './apply/limits.ts'
 export type { DeviceSlot } from './format/superblock.ts'
 export type { TarPlace } from './format/tar-note.ts'
+export type { ErofsEntry } from './read/files.ts'
+export type { ErofsPath } from './read/find-path.ts'
 export { type LoadTreeOptions, loadTree } from './read/load-tree.ts'
 export {
-  type ErofsEntry,
   type ErofsImage,
-  type ErofsPath,
   type OpenErofsOptions,
   openErofs,
 } from './read/open-erofs.ts'

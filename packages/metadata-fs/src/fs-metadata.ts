@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
-  asChainID,
   asDigest,
   asMountName,
   type CacheID,
@@ -10,7 +9,6 @@ import {
   type Damage,
   type Digest,
   hexOf,
-  LayerError,
   type LayerRecord,
   type MetadataStore,
   type MountRecord,
@@ -24,10 +22,10 @@ import { syncLayers } from './durability.ts'
 import { isThere, listNames } from './files.ts'
 import { chainIDOfName, isLayerName, LAYER_FILE } from './layout.ts'
 import { type Owner, Owners } from './owner.ts'
-import { quarantine } from './quarantine.ts'
 import { readLayer, readMount, type Stored } from './records.ts'
 import { findIntended, findInterrupted } from './recovery.ts'
 import { retireLayers, retireMount } from './removal.ts'
+import { setAside } from './set-aside.ts'
 import type { LockMode } from './store-lock.ts'
 import { readRecordFile } from './tar-split-file.ts'
 import { beginTransaction } from './transaction.ts'
@@ -177,21 +175,8 @@ export class FsMetadata implements MetadataStore {
     }
   }
 
-  async setAside({ kind, subject }: Pick<Damage, 'kind' | 'subject'>): Promise<void> {
-    const attempt = `Cannot set ${kind} ${subject} aside`
-    const { layout, marks, revision, sys, lock } = this.#ctx
-    this.#ctx.writer(attempt)
-    lock.assertHeld('exclusive', attempt)
-    await attempting(attempt, async () => {
-      const name = kind === 'layer' ? hexOf(asChainID(subject)) : asPathComponent(subject)
-      const parent = kind === 'layer' ? layout.layers : layout.mounts
-      const from = join(parent, name)
-      if (!isThere(from)) return
-      revision.bump()
-      await quarantine(sys, layout, kind, from, name)
-      await sys.syncDirectory(parent)
-      if (kind === 'layer') marks.removeUnlessListed(name)
-    })
+  async setAside(damage: Pick<Damage, 'kind' | 'subject'>): Promise<void> {
+    await setAside(this.#ctx, damage)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -236,12 +221,6 @@ export class FsMetadata implements MetadataStore {
     this.#assertOpen(attempt)
     return await attempting(attempt, step)
   }
-}
-
-/** Any name that a directory can hold may have to be set aside. */
-function asPathComponent(name: string): string {
-  if (name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name)) return name
-  throw new LayerError('ERR_INVALID_ARGUMENT', `Cannot use ${JSON.stringify(name)} as a name`)
 }
 
 function isAmong(others: readonly string[], self: Owner | undefined): (owner: string) => boolean {

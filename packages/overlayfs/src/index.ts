@@ -12,10 +12,9 @@ export {
   type MountHome,
   type MountOn,
   MountPoints,
-  PLACES,
-  type Place,
 } from './mounting/mount-points.ts'
 export { mounterOf } from './mounting/mounter.ts'
+export { PLACES, type Place } from './mounting/places.ts'
 export {
   MOUNT_METHODS,
   type Mounter,

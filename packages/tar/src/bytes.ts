@@ -41,3 +41,14 @@ export function sameBytes(bytes: Uint8Array, from: number, other: Uint8Array): b
   for (let i = 0; i < other.length; i++) if (bytes[from + i] !== other[i]) return false
   return true
 }
+
+/** All parts in one. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

@@ -1,10 +1,10 @@
 import { LayerError } from '@varve/core/errors'
-import { EMPTY, fromBinary, toBinary } from './bytes.ts'
-import { cleanName } from './clean-name.ts'
+import { concat, EMPTY, toBinary } from './bytes.ts'
 import type { TarEntryType, TarTime } from './entry.ts'
-import { BLOCK_SIZE, TYPEFLAG, unsignedSum } from './header.ts'
+import { TYPEFLAG } from './header.ts'
 import { XATTR_PREFIX } from './pax.ts'
-import { paddingLength } from './scanner.ts'
+import { paxHeader } from './pax-header.ts'
+import { type Fields, fitsOctal, isAscii, mainBlock, splitName } from './ustar-block.ts'
 
 /** What {@link encodeHeader} writes. A `TarEntry` that is not sparse is one. */
 export interface TarHeader {
@@ -78,23 +78,6 @@ export function encodeHeader(header: TarHeader): Uint8Array {
   return mainBlock(fields)
 }
 
-/** A header's fields with texts as binary strings. */
-interface Fields {
-  typeflag: number
-  prefix: string
-  name: string
-  linkname: string
-  uname: string
-  gname: string
-  mode: number
-  uid: number
-  gid: number
-  size: number
-  mtime: number
-  devmajor: number
-  devminor: number
-}
-
 function checkedFields(header: TarHeader): Fields {
   const typeflag = FLAG_OF_TYPE[header.type]
   if (typeflag === undefined) throw cannot(header, `type “${header.type}” is not for layers`)
@@ -130,13 +113,6 @@ function checkedFields(header: TarHeader): Fields {
   return fields
 }
 
-function cannot(header: TarHeader, why: string): LayerError {
-  const name = new TextDecoder().decode(header.name)
-  return new LayerError('ERR_INVALID_ARGUMENT', `Cannot write tar header of “${name}”: ${why}`, {
-    data: { name },
-  })
-}
-
 /** All that USTAR has no room for; the keys are those of POSIX.1-2001 and of star. */
 function paxRecords(header: TarHeader, fields: Fields): Map<string, string> {
   const records = new Map<string, string>()
@@ -167,129 +143,9 @@ function paxRecords(header: TarHeader, fields: Fields): Map<string, string> {
   return records
 }
 
-/** An `x` header with its records, sorted by key. */
-function paxHeader(name: string, records: ReadonlyMap<string, string>): Uint8Array {
-  let body = ''
-  for (const key of [...records.keys()].sort()) body += record(key, records.get(key) ?? '')
-  const slash = name.lastIndexOf('/') + 1
-  const path = `${name.slice(0, slash)}/PaxHeaders.0/${name.slice(slash)}`
-  const relative = name.startsWith('/') ? path : path.replace(/^\/+/, '')
-  const shown = onlyAscii(toBinary(cleanName(fromBinary(relative)))).slice(0, 100)
-  const block = new Uint8Array(BLOCK_SIZE)
-  putText(block, 0, 100, shown.replace(/\/+$/, ''))
-  for (const at of [100, 108, 116]) putOctal(block, at, 8, 0)
-  putOctal(block, 124, 12, body.length)
-  putOctal(block, 136, 12, 0)
-  block[156] = TYPEFLAG.pax
-  seal(block)
-  return concat(block, fromBinary(body), paddingFor(body.length))
-}
-
-/** `length key=value\n`, where the length counts its own digits. */
-function record(key: string, value: string): string {
-  const rest = key.length + value.length + 3
-  let length = rest + String(rest).length
-  length = rest + String(length).length
-  return `${length} ${key}=${value}\n`
-}
-
-function mainBlock(fields: Fields): Uint8Array {
-  const block = new Uint8Array(BLOCK_SIZE)
-  putText(block, 0, 100, onlyAscii(fields.name))
-  putOctal(block, 100, 8, fields.mode)
-  putOctal(block, 108, 8, fields.uid)
-  putOctal(block, 116, 8, fields.gid)
-  putOctal(block, 124, 12, fields.size)
-  putOctal(block, 136, 12, fields.mtime)
-  block[156] = fields.typeflag
-  putText(block, 157, 100, onlyAscii(fields.linkname))
-  putText(block, 265, 32, onlyAscii(fields.uname))
-  putText(block, 297, 32, onlyAscii(fields.gname))
-  putOctal(block, 329, 8, fields.devmajor)
-  putOctal(block, 337, 8, fields.devminor)
-  putText(block, 345, 155, fields.prefix)
-  seal(block)
-  return block
-}
-
-/** Magic, version and checksum of a USTAR block. */
-function seal(block: Uint8Array): void {
-  putText(block, 257, 8, 'ustar\x0000')
-  putOctal(block, 148, 7, unsignedSum(block, 0))
-  block[155] = 0x20
-}
-
-function putText(block: Uint8Array, at: number, room: number, text: string): void {
-  const length = Math.min(text.length, room)
-  for (let i = 0; i < length; i++) block[at + i] = text.charCodeAt(i)
-  // Some readers take a name cut after a slash for a directory's, whatever the PAX record says.
-  if (text.length > room && text[room - 1] === '/') {
-    block[at + text.slice(0, room - 1).replace(/\/+$/, '').length] = 0
-  }
-}
-
-/** Digits and a NUL; 0 for a number that has a PAX record because it does not fit. */
-function putOctal(block: Uint8Array, at: number, room: number, value: number): void {
-  const digits = (fitsOctal(value, room) ? value : 0).toString(8).padStart(room - 1, '0')
-  putText(block, at, room, digits)
-}
-
-function fitsOctal(value: number, room: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value < 8 ** (room - 1)
-}
-
-function isAscii(text: string): boolean {
-  return /^[\0-\x7f]*$/.test(text)
-}
-
-function onlyAscii(text: string): string {
-  return text.replace(/[^\0-\x7f]/g, '')
-}
-
-/** USTAR's way with a name of 101 to 256 bytes: cut in two at a slash. */
-function splitName(name: string): [prefix: string, name: string] | undefined {
-  if (name.length <= 100 || !isAscii(name)) return undefined
-  const within = name.length > 156 ? 156 : name.length - (name.endsWith('/') ? 1 : 0)
-  const slash = name.slice(0, within).lastIndexOf('/')
-  const rest = name.length - slash - 1
-  if (slash <= 0 || slash > 155 || rest > 100 || rest === 0) return undefined
-  return [name.slice(0, slash), name.slice(slash + 1)]
-}
-
-function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
-}
-
-/**
- * The NULs that must follow a payload of `size` bytes: 0 to 511 of them.
- *
- * @example
- * ```ts
- * import { paddingFor } from '@varve/tar'
- *
- * console.assert(paddingFor(1000).length === 24)
- * ```
- */
-export function paddingFor(size: number): Uint8Array {
-  return new Uint8Array(paddingLength(size))
-}
-
-/**
- * The two zero blocks that end an archive.
- *
- * @example
- * ```ts
- * import { endOfArchive } from '@varve/tar'
- *
- * console.assert(endOfArchive().length === 1024)
- * ```
- */
-export function endOfArchive(): Uint8Array {
-  return new Uint8Array(2 * BLOCK_SIZE)
+function cannot(header: TarHeader, why: string): LayerError {
+  const name = new TextDecoder().decode(header.name)
+  return new LayerError('ERR_INVALID_ARGUMENT', `Cannot write tar header of “${name}”: ${why}`, {
+    data: { name },
+  })
 }

@@ -6,4 +6,5 @@
 export * from './clean-name.ts'
 export * from './encode.ts'
 export type * from './entry.ts'
+export { endOfArchive, paddingFor } from './padding.ts'
 export { createTarScanner } from './scanner.ts'

@@ -12,6 +12,7 @@ import {
   parseHeader,
   settleType,
 } from './header.ts'
+import { paddingLength } from './padding.ts'
 import { finishSparse, type SparseReader, sparseReader } from './sparse.ts'
 
 /** What the bytes at the scanner's position are. */
@@ -289,9 +290,4 @@ class Scanner implements TarScanner {
     this.#skip = this.#padding
     this.#visitor.entryEnd()
   }
-}
-
-/** How many NULs fill up the last block of `size` bytes. */
-export function paddingLength(size: number): number {
-  return (BLOCK_SIZE - (size % BLOCK_SIZE)) % BLOCK_SIZE
 }

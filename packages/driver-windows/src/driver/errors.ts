@@ -22,3 +22,7 @@ export function wrapHcs(
     data: { ...data, syscall, hresult },
   })
 }
+
+export function notFound(id: string): LayerError {
+  return new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
+}

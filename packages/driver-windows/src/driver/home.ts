@@ -1,7 +1,8 @@
 import { lstat, mkdir, readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { type CacheID, isCacheID, LayerError } from '@varve/core'
+import { asCacheID, type CacheID, isCacheID, LayerError } from '@varve/core'
 import { writeSynced } from '@varve/trees'
+import { notFound } from './errors.ts'
 
 /**
  * The folder of all layers, as Docker's `<data root>\windowsfilter`.
@@ -37,6 +38,25 @@ export class Home {
 
   async has(id: string): Promise<boolean> {
     return await isThere(this.dir(id))
+  }
+
+  /** @throws LayerError `ERR_LAYER_NOT_FOUND` */
+  async find(id: CacheID): Promise<void> {
+    if (!(await this.has(asCacheID(id)))) throw notFound(id)
+  }
+
+  /** Whether others can stand on a layer. */
+  async hasFiles(name: string): Promise<boolean> {
+    return await isThere(join(this.dir(name), 'Files'))
+  }
+
+  /** Where a read-write layer has its disk. */
+  disk(name: string): string {
+    return join(this.dir(name), 'sandbox.vhdx')
+  }
+
+  async isReadWrite(name: string): Promise<boolean> {
+    return await isThere(this.disk(name))
   }
 
   async list(): Promise<CacheID[]> {
@@ -112,8 +132,7 @@ async function readIfAny(path: string): Promise<string | undefined> {
   }
 }
 
-/** Whether there is something at a path. */
-export async function isThere(path: string): Promise<boolean> {
+async function isThere(path: string): Promise<boolean> {
   try {
     await lstat(path)
     return true

@@ -1,8 +1,8 @@
 import { basename } from 'node:path'
 import type { Hcs, HcsDriverInfo, HcsLayer, Privileges, VirtDisk, WinFs, WinRoot } from '@varve/sys'
-import type { UpperPlace } from '../layer/upper-writer.ts'
+import type { UpperPlace } from '../layer/upper-place.ts'
 import type { Home } from './home.ts'
-import type { Transitions } from './layer-use.ts'
+import type { Transitions } from './layers/layer-use.ts'
 
 /** What {@link Service} calls. */
 export interface Ports {

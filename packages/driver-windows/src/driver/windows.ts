@@ -12,9 +12,12 @@ import {
 import { openTrees } from '@varve/trees'
 import { emulatedFs } from '../emulated/emulated-fs.ts'
 import { emulatedHcs } from '../emulated/emulated-hcs.ts'
+import { type Importer, importFolder, importHere, importHome } from './apply/importer.ts'
+import { Asides } from './asides.ts'
 import { wrapHcs } from './errors.ts'
 import { Home } from './home.ts'
-import { type Importer, importFolder, importHere, importHome } from './importer.ts'
+import { LayerUses } from './layers/layer-uses.ts'
+import type { Parts } from './parts.ts'
 import { readOnlyDriver } from './read-only.ts'
 import { type Ports, Service } from './service.ts'
 import { type WindowsDriver, WindowsLayerDriver } from './windows-driver.ts'
@@ -75,12 +78,15 @@ export async function windows(options: WindowsOptions): Promise<WindowsDriver> {
       )
     }
     const service = new Service(home, ports, flavour === 'diff' ? 0 : 1, compat === 'current')
-    const parts = {
+    const trees = openTrees(sys, false)
+    const parts: Parts = {
       service,
       fs: ports.fs,
       sys,
-      trees: openTrees(sys, false),
+      trees,
       importer: importerFor(service, ports.fs, sys, options),
+      uses: new LayerUses(service),
+      asides: new Asides(home.aside, sys, trees),
       compat,
       flavour,
     }

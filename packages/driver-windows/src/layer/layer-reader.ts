@@ -6,7 +6,7 @@ import { BackupReader, SPARSE, STREAM } from '../codec/backup-stream.ts'
 import { ATTRIBUTE } from '../codec/file-info.ts'
 import { isOpenDirectory, parentOf } from './layer-writer.ts'
 import { DIRECTORY_SUFFIX, parseTombstones, TOMBSTONES } from './transport-format.ts'
-import type { UpperPlace } from './upper-writer.ts'
+import type { UpperPlace } from './upper-place.ts'
 
 /** A file of a layer, or a deletion. */
 export interface LayerItem {

@@ -2,8 +2,9 @@ import { rm } from 'node:fs/promises'
 import type { FileBasicInfo, WinFile, WinRoot } from '@varve/sys'
 import { ATTRIBUTE } from '../codec/file-info.ts'
 import { isOpenDirectory, isWithin, makeParents } from './layer-writer.ts'
+import type { Sink } from './sink.ts'
 import { DIRECTORY_SUFFIX, encodeTombstones, TOMBSTONES } from './transport-format.ts'
-import type { Sink, UpperPlace } from './upper-writer.ts'
+import type { UpperPlace } from './upper-place.ts'
 
 /**
  * Files are gathered in a folder, which the service then imports as a whole.

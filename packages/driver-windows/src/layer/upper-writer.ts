@@ -1,48 +1,16 @@
-import type {
-  FileBasicInfo,
-  Hcs,
-  HcsDriverInfo,
-  HcsImport,
-  HcsLayer,
-  WinFs,
-  WinRoot,
-} from '@varve/sys'
+import type { FileBasicInfo, WinRoot } from '@varve/sys'
 import { DirectWriter, linkNow, noTarget, utilityVM } from './direct-writer.ts'
 import {
   BACKUPS,
   isOpenDirectory,
   isWithin,
   type LayerWriter,
-  makeParents,
   notInDirectory,
   parentOf,
   reapplyTimes,
 } from './layer-writer.ts'
-
-/** What a writer of a layer on others needs. */
-export interface UpperPlace {
-  readonly hcs: Hcs
-  readonly fs: WinFs
-  readonly info: HcsDriverInfo
-  /** The layer's id as the service knows it. */
-  readonly id: string
-  readonly chain: readonly HcsLayer[]
-  /** The layer's folder. */
-  readonly root: WinRoot
-}
-
-/** Takes the files that the service is to import: a folder, or the service itself. */
-export interface Sink extends AsyncDisposable {
-  add(name: string, info: FileBasicInfo): Promise<void>
-  write(bytes: Uint8Array): Promise<void>
-  /** Gives a file that was added one more name. */
-  alias(name: string, target: string): Promise<void>
-  /** Forgets what was added by this name. */
-  drop(name: string): Promise<void>
-  reopen(name: string): AsyncIterable<Uint8Array>
-  /** Hands everything to the service; after it the layer's folder has the files. */
-  import(hidden: readonly string[]): Promise<void>
-}
+import type { Sink } from './sink.ts'
+import type { UpperPlace } from './upper-place.ts'
 
 /**
  * The writer of a layer on others. The service makes the layer's folder of what the sink holds and of
@@ -235,34 +203,4 @@ async function shareTree(from: WinRoot, to: WinRoot, name: string): Promise<void
   }
   if (!isOpenDirectory(stat.info)) return
   for (const child of await from.list(name)) await shareTree(from, to, `${name}\\${child}`)
-}
-
-/** Files go to the service one by one (`ImportLayerBegin`), as in Docker 1.11 where it could. */
-export async function streamingSink(place: UpperPlace): Promise<Sink> {
-  const { hcs, info, id, chain, root } = place
-  let open: HcsImport | undefined = await hcs.importLayerBegin?.(info, id, chain)
-  const end = async () => {
-    const ending = open
-    open = undefined
-    await ending?.end()
-  }
-  return {
-    add: async (name, fileInfo) => await open?.next(`\\${name}`, fileInfo),
-    write: async (bytes) => await open?.write(bytes),
-    alias: async (name, target) => {
-      await makeParents(root, name)
-      await root.removeAll(name)
-      await root.link(name, target)
-    },
-    drop: async (name) => await open?.next(`\\${name}`, undefined),
-    async *reopen(name) {
-      await using file = await root.open(name, 'read')
-      yield* file.backupRead(true)
-    },
-    async import(hidden) {
-      for (const name of hidden) await open?.next(`\\${name}`, undefined)
-      await end()
-    },
-    [Symbol.asyncDispose]: end,
-  }
 }

@@ -1,31 +1,18 @@
 import { LayerError } from '@varve/core/errors'
-import { partsOf } from '../apply/paths.ts'
 import { corrupt } from '../fault.ts'
-import type { Inode } from '../format/inode.ts'
 import type { DeviceSlot } from '../format/superblock.ts'
 import type { TarPlace } from '../format/tar-note.ts'
 import type { ByteRanges } from '../storage.ts'
 import { S } from '../tree/files.ts'
+import { type ErofsEntry, Files, is } from './files.ts'
+import { type ErofsPath, findPath } from './find-path.ts'
 import { Inodes } from './inodes.ts'
-import { isDots } from './load-tree.ts'
 import { Pages } from './pages.ts'
-import { type ErofsStat, statOf } from './stat.ts'
+import type { ErofsStat } from './stat.ts'
 import { type Head, readHead } from './superblock.ts'
 
 const READ_BYTES = 2 ** 20
-/** As in Linux. */
-const MAX_LINKS = 40
-const MAX_TARGET = 4095
 const MAX_DEPTH = 4096
-
-/** A name in a directory of an image. */
-export interface ErofsEntry {
-  readonly name: Uint8Array
-  readonly stat: ErofsStat
-}
-
-/** A path in an image: bytes, or text that stands for its UTF-8. Links lead nowhere else. */
-export type ErofsPath = string | Uint8Array
 
 /** An image that is open to be read. */
 export interface ErofsImage {
@@ -80,11 +67,6 @@ export async function openErofs(
   return new Image(source, await readHead(source), options.devices ?? [])
 }
 
-interface Found {
-  readonly nid: number
-  readonly inode: Inode
-}
-
 class Image implements ErofsImage {
   readonly uuid: Uint8Array
   readonly blockSize: number
@@ -94,8 +76,7 @@ class Image implements ErofsImage {
   readonly #source: ByteRanges
   readonly #sources: readonly ByteRanges[]
   readonly #rootNid: number
-  readonly #pages: Pages
-  readonly #inodes: Inodes
+  readonly #files: Files
 
   constructor(
     source: ByteRanges,
@@ -110,32 +91,33 @@ class Image implements ErofsImage {
     this.#source = source
     this.#sources = sources
     this.#rootNid = superblock.rootNid
-    this.#pages = new Pages(source)
-    this.#inodes = new Inodes(this.#pages, superblock, devices)
+    const pages = new Pages(source)
+    this.#files = new Files(pages, new Inodes(pages, superblock, devices))
   }
 
   async stat(path: ErofsPath): Promise<ErofsStat | undefined> {
-    const found = await this.#find(path, false)
-    return found && (await this.#stat(found.nid))
+    const found = await findPath(this.#files, this.#rootNid, path, false)
+    return found && (await this.#files.stat(found.nid))
   }
 
   async *list(path: ErofsPath): AsyncGenerator<ErofsEntry> {
-    const found = await this.#find(path, true)
+    const found = await findPath(this.#files, this.#rootNid, path, true)
     if (!found || !is(found, S.IFDIR)) throw notThere('list', path, 'directory')
-    yield* this.#entries(found)
+    yield* this.#files.entries(found)
   }
 
   async *read(
     path: ErofsPath,
     range: { position?: number; length?: number } = {},
   ): AsyncGenerator<Uint8Array> {
-    const found = await this.#find(path, true)
+    const found = await findPath(this.#files, this.#rootNid, path, true)
     if (!found || !is(found, S.IFREG)) throw notThere('read', path, 'regular file')
     const { nid, inode } = found
+    const { pages, inodes } = this.#files
     const end = Math.min(inode.size, (range.position ?? 0) + (range.length ?? inode.size))
     for (let offset = range.position ?? 0; offset < end; ) {
       const at = offset
-      const run = await this.#pages.run(() => this.#inodes.run(nid, inode, at))
+      const run = await pages.run(() => inodes.run(nid, inode, at))
       const length = Math.min(run.length, end - offset, READ_BYTES)
       yield await this.#content(run.place, length)
       offset += length
@@ -143,10 +125,10 @@ class Image implements ErofsImage {
   }
 
   async *walk(path: ErofsPath = '/'): AsyncGenerator<ErofsEntry> {
-    const top = await this.#find(path, true)
+    const top = await findPath(this.#files, this.#rootNid, path, true)
     if (!top || !is(top, S.IFDIR)) throw notThere('walk', path, 'directory')
     const seen = new Set([top.nid])
-    const ahead = [this.#entries(top)]
+    const ahead = [this.#files.entries(top)]
     const prefixes: Uint8Array[] = [new Uint8Array(0)]
     while (ahead.length > 0) {
       const { done, value } = await (ahead.at(-1) as AsyncGenerator<ErofsEntry>).next()
@@ -162,83 +144,9 @@ class Image implements ErofsImage {
       if (seen.has(nid)) throw corrupt('a directory has two names')
       if (ahead.length > MAX_DEPTH) throw corrupt('its directories are too deep')
       seen.add(nid)
-      ahead.push(this.#entries(await this.#inode(nid)))
+      ahead.push(this.#files.entries(await this.#files.inode(nid)))
       prefixes.push(name)
     }
-  }
-
-  /** Names of a directory but `.` and `..`. */
-  async *#entries({ nid, inode }: Found): AsyncGenerator<ErofsEntry> {
-    for (let block = 0; block < this.#inodes.blocksOf(inode); block++) {
-      const dirents = await this.#pages.run(() => this.#inodes.dirents(nid, inode, block))
-      for (const { name, nid: child } of dirents) {
-        if (isDots(name)) continue
-        yield { name: name.slice(), stat: await this.#stat(child) }
-      }
-    }
-  }
-
-  async #inode(nid: number): Promise<Found> {
-    return { nid, inode: await this.#pages.run(() => this.#inodes.inode(nid)) }
-  }
-
-  /** All of it in one step: a wait for each part would take longer than the part. */
-  async #stat(nid: number): Promise<ErofsStat> {
-    return await this.#pages.run(() => {
-      const inode = this.#inodes.inode(nid)
-      const target = is({ inode }, S.IFLNK) ? this.#target({ nid, inode }) : undefined
-      return statOf(nid, inode, target, this.#inodes.xattrs(nid, inode))
-    })
-  }
-
-  /** For steps. */
-  #target({ nid, inode }: Found): Uint8Array {
-    if (inode.size > MAX_TARGET) throw corrupt('a link leads nowhere')
-    return this.#inodes.metadata(nid, inode, 0, inode.size).slice()
-  }
-
-  /** Finds a path as the kernel would under a root of its own. */
-  async #find(path: ErofsPath, follow: boolean): Promise<Found | undefined> {
-    const bytes = typeof path === 'string' ? new TextEncoder().encode(path) : path
-    const root = await this.#inode(this.#rootNid)
-    const ahead = partsOf(bytes).reverse()
-    let trail: Found[] = [root]
-    let links = 0
-    for (let part = ahead.pop(); part !== undefined; part = ahead.pop()) {
-      const name = part.bytes.subarray(part.from, part.to)
-      const at = trail.at(-1) as Found
-      if (!is(at, S.IFDIR)) return undefined
-      if (isDots(name)) {
-        if (trail.length > 1) trail.pop()
-        continue
-      }
-      const child = await this.#child(at, name)
-      if (!child) return undefined
-      if (!is(child, S.IFLNK) || (ahead.length === 0 && !follow)) {
-        trail.push(child)
-        continue
-      }
-      if (++links > MAX_LINKS) return undefined
-      const target = await this.#pages.run(() => this.#target(child))
-      if (target[0] === 0x2f) trail = [root]
-      ahead.push(...partsOf(target).reverse())
-    }
-    return trail.at(-1)
-  }
-
-  /** Names are sorted, so half of the blocks is left out at each step. */
-  async #child({ nid, inode }: Found, wanted: Uint8Array): Promise<Found | undefined> {
-    let [low, high] = [0, this.#inodes.blocksOf(inode) - 1]
-    while (low <= high) {
-      const middle = (low + high) >> 1
-      const names = await this.#pages.run(() => this.#inodes.dirents(nid, inode, middle))
-      const found = names.find(({ name }) => compare(name, wanted) === 0)
-      if (found) return await this.#inode(found.nid)
-      const [first] = names
-      if (first && compare(wanted, first.name) < 0) high = middle - 1
-      else low = middle + 1
-    }
-    return undefined
   }
 
   async #content(
@@ -262,19 +170,6 @@ class Image implements ErofsImage {
     if (bytes.length < length) throw corrupt('a file lies beyond its end')
     return bytes
   }
-}
-
-function is({ inode }: { readonly inode: Inode }, type: number): boolean {
-  return (inode.mode & S.IFMT) === type
-}
-
-function compare(a: Uint8Array, b: Uint8Array): number {
-  const common = Math.min(a.length, b.length)
-  for (let i = 0; i < common; i++) {
-    const difference = (a[i] as number) - (b[i] as number)
-    if (difference !== 0) return difference
-  }
-  return a.length - b.length
 }
 
 function joined(directory: Uint8Array, name: Uint8Array): Uint8Array {

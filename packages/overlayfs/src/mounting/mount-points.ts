@@ -1,22 +1,12 @@
 import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CacheID, type KeptMount, LayerError } from '@varve/core'
-import {
-  AT,
-  type FileLock,
-  type NativeCalls,
-  O,
-  RESOLVE,
-  type Sys,
-  type SysError,
-} from '@varve/sys'
-import { mountPointsIn, readKept, writeKept } from '@varve/trees'
+import type { FileLock, NativeCalls, Sys } from '@varve/sys'
+import { readKept, writeKept } from '@varve/trees'
+import { lockLayer } from './layer-lock.ts'
+import { isMountedAt, mountedIn, PLACES, type Place } from './places.ts'
 import { whenProcessEnds } from './process-end.ts'
 import { bindMount, unmount } from './single-mount.ts'
-
-/** Where in its directory a layer is mounted: writable, as Docker does, or read-only. */
-export const PLACES = ['merged', 'view'] as const
-export type Place = (typeof PLACES)[number]
 
 /** Mounts something on a directory. */
 export type MountOn = (target: string) => void
@@ -66,21 +56,7 @@ export class MountPoints {
   /** Alone with a layer: nobody mounts, unmounts or removes it meanwhile. */
   async lock(id: CacheID, signal?: AbortSignal): Promise<FileLock> {
     await this.#learnBoot()
-    try {
-      const path = join(this.#home.layer(id), 'lock')
-      return await this.#sys.lockFile(path, { mode: 'exclusive', ...(signal ? { signal } : {}) })
-    } catch (error) {
-      if (signal?.aborted) {
-        throw new LayerError('ERR_ABORTED', `Cannot lock layer ${id}: interrupted`, {
-          cause: error,
-        })
-      }
-      if ((error as SysError).code !== 'ENOENT') throw error
-      throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, {
-        cause: error,
-        data: { id },
-      })
-    }
+    return await lockLayer(this.#sys, id, join(this.#home.layer(id), 'lock'), signal)
   }
 
   /** The same, but undefined at once if somebody is at work on the layer. */
@@ -195,31 +171,12 @@ export class MountPoints {
 
   /** Whether something is mounted at a layer's place. */
   isMounted(id: CacheID, place: Place): boolean {
-    const native = this.#native
-    const layer = native.openat(AT.FDCWD, encode(this.#home.layer(id)), O.PATH | O.DIRECTORY)
-    try {
-      native.close(native.openat2(layer, encode(place), O.PATH, 0, RESOLVE.NO_XDEV))
-      return false
-    } catch (error) {
-      const { code } = error as SysError
-      if (code === 'EXDEV') return true
-      if (code === 'ENOENT') return false
-      throw error
-    } finally {
-      native.close(layer)
-    }
+    return isMountedAt(this.#native, this.#home.layer(id), place)
   }
 
   /** Layers that this process sees something mounted in at one of their places. */
-  async mounted(): Promise<readonly (readonly [id: CacheID, place: Place])[]> {
-    const found: [CacheID, Place][] = []
-    for (const point of await mountPointsIn(this.#home.root)) {
-      const [id = '', place = '', rest] = point.slice(this.#home.root.length + 1).split('/')
-      if (rest === undefined && (place === 'merged' || place === 'view')) {
-        found.push([id as CacheID, place])
-      }
-    }
-    return found
+  mounted(): Promise<readonly (readonly [id: CacheID, place: Place])[]> {
+    return mountedIn(this.#home.root)
   }
 
   /** Makes a mount of what is at a path, writable or not. */
@@ -290,8 +247,4 @@ function makeDirectory(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
-}
-
-function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text)
 }

@@ -1,5 +1,5 @@
 import type { Driver } from '@varve/core'
-import { DRIVER_FAULTS } from './driver-faults.ts'
+import { DRIVER_FAULTS } from './driver/driver-faults.ts'
 import { withMethods } from './replace.ts'
 
 /** Everything that a {@link brokenDriver} can do wrong, in words. */

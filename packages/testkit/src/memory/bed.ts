@@ -2,7 +2,8 @@ import type { TarSplitCodec } from '@varve/core'
 import type { MetadataBed } from '../metadata/bed.ts'
 import type { StoreBed } from '../store/bed.ts'
 import { memoryDisk } from './disk.ts'
-import { type MemoryDriver, memoryDriver, memoryLayers } from './driver/driver.ts'
+import { type MemoryDriver, memoryDriver } from './driver/driver.ts'
+import { memoryLayers } from './driver/layers.ts'
 import { type MemoryMetadata, memoryMetadata } from './metadata.ts'
 
 /** {@link memoryMetadata} on a disk of its own, as `metadataSuite` wants it. */

@@ -17,7 +17,6 @@ import {
   type MountOptions,
   toStream,
 } from '@varve/core'
-import { concat, raw, textOf } from '../../tar/bytes.ts'
 import { applyTo } from './apply.ts'
 import {
   changesOf,
@@ -28,26 +27,10 @@ import {
   tarOfDifferences,
 } from './compare.ts'
 import { TreeDirectory } from './directory.ts'
-import { copyTree, lookUp, type Node, newNode } from './tree.ts'
-
-interface MemoryLayer {
-  root: Node
-  readonly parent: CacheID | undefined
-  readonly readWrite: boolean
-  /** The tar that was applied, if it is kept. */
-  tar?: Uint8Array
-  /** Where it is written out while it is mounted. */
-  shown?: Promise<TreeDirectory>
-  mounts: number
-  /** How often a mount is kept: writable, read-only. */
-  readonly kept: [number, number]
-}
-
-/** The layers that several {@link memoryDriver} instances share, as processes share a disk. */
-export interface MemoryLayers {
-  /** How many there are. */
-  readonly size: number
-}
+import { filesOf } from './files.ts'
+import { hide, type MemoryLayer, type MemoryLayers, memoryLayers, takeBack } from './layers.ts'
+import { Tee } from './tee.ts'
+import { copyTree, type Node, newNode } from './tree.ts'
 
 /** How {@link memoryDriver} works. */
 export interface MemoryDriverOptions {
@@ -63,11 +46,6 @@ export interface MemoryDriverOptions {
 export interface MemoryDriver extends Driver {
   /** Changes the files of a finished layer, as a bad disk or a careless administrator does. */
   alter(id: CacheID, change: (path: string) => Promise<void>): Promise<void>
-}
-
-/** No layers yet, for {@link memoryDriver}. */
-export function memoryLayers(): MemoryLayers {
-  return new Map<CacheID, MemoryLayer>()
 }
 
 /**
@@ -123,7 +101,7 @@ class Memory implements MemoryDriver {
     }
     const { parent, copyOf } = options
     const copied = copyOf === undefined ? undefined : this.#get(copyOf)
-    if (copied) await this.#takeBack(copied)
+    if (copied) await takeBack(copied)
     await this.#make(id, parent, true)
     if (copied) this.#get(id).root = copyTree(copied.root)
   }
@@ -204,7 +182,7 @@ class Memory implements MemoryDriver {
   ): Promise<AppliedDiff> {
     const layer = this.#get(id)
     checkAborted(options.signal, 'Cannot apply a layer')
-    await this.#takeBack(layer)
+    await takeBack(layer)
     const root = copyTree(layer.root)
     const kept = this.#exact && !layer.readWrite ? new Tee(tar) : undefined
     const applied = await applyTo(root, kept ?? tar, options)
@@ -230,20 +208,7 @@ class Memory implements MemoryDriver {
   }
 
   async files(id: CacheID): Promise<FileGetter> {
-    const { root } = this.#get(id)
-    return {
-      async *open(name, size) {
-        const node = find(root, raw(name))
-        if (node?.type !== 'file' || node.data.length !== size) {
-          throw new LayerError(
-            'ERR_CORRUPT_LAYER',
-            `Cannot read ${JSON.stringify(textOf(raw(name)))}: no file of ${size} bytes there`,
-          )
-        }
-        yield node.data
-      },
-      [Symbol.asyncDispose]: async () => {},
-    }
+    return filesOf(this.#get(id).root)
   }
 
   async *verify(id: CacheID, tar: ByteSource, options: CallOptions = {}): AsyncIterable<string> {
@@ -286,7 +251,7 @@ class Memory implements MemoryDriver {
       throw new LayerError('ERR_INVALID_ARGUMENT', `Cannot create layer ${id}: it exists already`)
     }
     const above = parent === undefined ? undefined : this.#layers.get(parent)
-    if (above) await this.#takeBack(above)
+    if (above) await takeBack(above)
     this.#layers.set(id, { root: this.#base(parent), parent, readWrite, mounts: 0, kept: [0, 0] })
   }
 
@@ -304,20 +269,12 @@ class Memory implements MemoryDriver {
   /** The last user takes what is shown away. */
   async #leave(id: CacheID, layer: MemoryLayer): Promise<void> {
     if (--layer.mounts > 0 || !this.#layers.has(id)) return
-    const shown = await layer.shown
-    await this.#takeBack(layer)
-    delete layer.shown
-    await shown?.remove()
-  }
-
-  async #takeBack(layer: MemoryLayer): Promise<void> {
-    const shown = await layer.shown
-    if (shown && layer.readWrite) layer.root = await shown.read(layer.root)
+    await hide(layer)
   }
 
   async #compare(id: CacheID, parent: CacheID | undefined): Promise<Difference[]> {
     const layer = this.#get(id)
-    await this.#takeBack(layer)
+    await takeBack(layer)
     return differences(this.#base(parent), layer.root)
   }
 
@@ -335,44 +292,5 @@ class Memory implements MemoryDriver {
       checkAborted(options.signal, 'Cannot read a layer')
       yield tar.subarray(at, at + 65_536)
     }
-  }
-}
-
-/** A name that leads out of the layer is a name of nothing in it. */
-function find(root: Node, name: string): Node | undefined {
-  try {
-    return lookUp(root, name)
-  } catch (error) {
-    if (LayerError.is(error, 'ERR_UNSAFE_PATH')) return undefined
-    throw error
-  }
-}
-
-/** Passes a source on and keeps a copy; what the reader leaves can be read afterwards. */
-class Tee implements AsyncIterable<Uint8Array> {
-  readonly #source: AsyncIterator<Uint8Array>
-  readonly #chunks: Uint8Array[] = []
-
-  constructor(source: ByteSource) {
-    this.#source = (async function* () {
-      yield* source
-    })()
-  }
-
-  // Without `return`, a reader that stops early does not end the source.
-  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
-    return {
-      next: async () => {
-        const step = await this.#source.next()
-        if (!step.done) this.#chunks.push(step.value.slice())
-        return step
-      },
-    }
-  }
-
-  /** Every byte of the source, those behind the archive's end included. */
-  async all(): Promise<Uint8Array> {
-    for await (const _ of this);
-    return concat(this.#chunks)
   }
 }

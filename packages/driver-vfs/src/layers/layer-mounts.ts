@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type CacheID, type KeptMount, LayerError } from '@varve/core'
 import type { FileLock, Sys } from '@varve/sys'
 import { readKept, writeKept } from '@varve/trees'
-import type { Home } from './home.ts'
+import type { Home } from '../home.ts'
 
 const KINDS = [false, true] as const
 

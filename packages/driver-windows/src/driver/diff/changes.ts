@@ -1,6 +1,6 @@
 import type { Change } from '@varve/core'
 import type { WinRoot } from '@varve/sys'
-import type { LayerItem } from '../layer/layer-reader.ts'
+import type { LayerItem } from '../../layer/layer-reader.ts'
 
 /**
  * What a layer's items are changes of: Docker calls all but deletions modifications; here what the

@@ -1,8 +1,8 @@
 import { type FileGetter, LayerError } from '@varve/core'
 import type { Privileges, WinFile, WinFs, WinRoot } from '@varve/sys'
-import { ATTRIBUTE } from '../codec/file-info.ts'
-import { layerNameOf } from '../layer/layer-name.ts'
-import { BACKUPS } from '../layer/layer-writer.ts'
+import { ATTRIBUTE } from '../../codec/file-info.ts'
+import { layerNameOf } from '../../layer/layer-name.ts'
+import { BACKUPS } from '../../layer/layer-writer.ts'
 
 /** Payloads of a layer's files by the names of its tar; `name:stream` is an alternate stream. */
 export async function layerFiles(

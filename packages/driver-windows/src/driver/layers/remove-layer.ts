@@ -1,0 +1,60 @@
+import { rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asCacheID, type CacheID, LayerError } from '@varve/core'
+import { wrapHcs } from '../errors.ts'
+import { REMOVING } from '../home.ts'
+import type { Parts } from '../parts.ts'
+import type { Service } from '../service.ts'
+
+/** How Windows refuses to rename a folder in which something is open. */
+const BUSY: ReadonlySet<string> = new Set(['EPERM', 'EBUSY', 'EACCES'])
+
+/** Removes a layer, finished or not; without that id, nothing. */
+export async function removeLayer({ service, uses, compat }: Parts, id: CacheID): Promise<void> {
+  const { home } = service
+  const attempt = `Cannot remove layer ${asCacheID(id)}`
+  if (uses.isInUse(id)) {
+    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: it is mounted`, {
+      data: { id },
+      hint: 'Unmount it, then remove the layer again',
+    })
+  }
+  if (!(await home.has(id))) return
+  try {
+    if (compat === 'v1.11') {
+      await removeInPlace(service, id)
+    } else {
+      // Renamed first, so that one half deleted is never taken for a layer.
+      await setAside(service, id)
+      await service.destroy(id + REMOVING)
+    }
+    uses.forget(id)
+  } catch (error) {
+    throw wrapHcs(error, attempt, { id })
+  }
+}
+
+/** Docker 1.11's way; of a layer with a second name both are removed. */
+async function removeInPlace(service: Service, id: CacheID): Promise<void> {
+  const { home } = service
+  const name = await home.resolve(id)
+  await rm(join(home.root, 'sysfile-backups', name), { recursive: true, force: true })
+  await service.destroy(name)
+  if (name !== id) await rm(home.dir(id), { recursive: true, force: true })
+}
+
+async function setAside(service: Service, id: CacheID): Promise<void> {
+  const { home } = service
+  const from = home.dir(id)
+  const to = home.dir(id + REMOVING)
+  await rm(to, { recursive: true, force: true })
+  try {
+    await rename(from, to)
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? ''
+    if (!BUSY.has(code) || !(await home.isReadWrite(id))) throw error
+    // A dead owner's disk is still attached.
+    await service.detach(home.disk(id))
+    await rename(from, to)
+  }
+}
