@@ -13,7 +13,7 @@ const ON_NODE_ONLY = [
   'packages/image/test/killed.test.ts',
   // A Node for Windows runs under wine, whoever asks for it.
   'packages/driver-windows/test/wine.test.ts',
-  'packages/driver-overlay/test/rootless.test.ts',
+  'packages/driver-overlay/test/{fuse,rootless}.test.ts',
   // The command itself runs on all three in scripts/check-tarballs.ts.
   'packages/cli/test/{graph,images,layer,limits,pipes,repair,tarsplit,unshare}.test.ts',
 ]

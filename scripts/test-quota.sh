@@ -5,15 +5,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 checkout=$PWD
-# Not beneath /dev or /tmp, which are other file systems in there.
+# Not beneath /dev, which is another file system in there.
 work=$(mktemp -d -p /var/tmp varve-quota-XXXXXX)
 trap 'rm -rf "$work"' EXIT
+mkdir "$work/tmp"
 
 cat >"$work/init" <<END
 #!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CI=true
-export VARVE_QUOTA=required NO_COLOR=1 TMPDIR=/tmp
-mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /tmp
+export VARVE_QUOTA=required NO_COLOR=1 TMPDIR=$work/tmp
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs $work/tmp
 mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
 for module in quota_tree quota_v2 overlay loop; do
   insmod "\$(find /usr/lib/uml/modules -name \$module.ko)"

@@ -139,6 +139,11 @@ test.each([
   },
 )
 
+test('a whiteout behind a ring of links hides nothing', async () => {
+  const { file } = await imageOf([{ name: 'a', type: 'symlink', link: 'a' }, { name: 'a/.wh.a' }])
+  expect((await (await openErofs(file)).stat('a'))?.type).toBe('symlink')
+})
+
 test('sums of the superblock are those of CRC-32C', async () => {
   const { file } = await imageOf([{ name: 'f', data: 'f' }])
   file.bytes[1024 + 60] = 1

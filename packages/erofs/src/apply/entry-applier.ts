@@ -81,7 +81,7 @@ export class EntryApplier implements TarVisitor {
       this.#name(this.#parent(entry, path), path, files.copy(aufs))
       return
     }
-    const target = this.#nameAt(to, entry.name)
+    const target = this.#nameAt(to)
     if (target === NONE) throw invalid(entry.name, 'what it links to is missing')
     const file = names.file[target] as number
     if (files.type(file) === S.IFDIR) throw invalid(entry.name, 'it links to a directory')
@@ -99,7 +99,7 @@ export class EntryApplier implements TarVisitor {
   #hide(entry: TarEntry, path: readonly Part[], hides: Uint8Array | 'all'): void {
     if (hidesNoName(hides)) throw unsafe(entry.name, 'it hides no name')
     // Under what is no directory there is nothing to hide.
-    const directory = findDirectory(this.#tree, path.slice(0, -1), entry.name, () => NONE)
+    const directory = findDirectory(this.#tree, path.slice(0, -1), () => NONE)
     if (directory === NONE) return
     if (hides === 'all') {
       this.#marks.removeLowerChildren(directory)
@@ -128,12 +128,13 @@ export class EntryApplier implements TarVisitor {
 
   /** The directory that a path's last component belongs in; missing ones are made. */
   #parent(entry: TarEntry, path: readonly Part[]): number {
-    const directory = findDirectory(this.#tree, path.slice(0, -1), entry.name, (at, part) => {
+    const directory = findDirectory(this.#tree, path.slice(0, -1), (at, part) => {
       const made = makeParent(this.#tree, at, part)
       this.#marks.wrote(made, true)
       return made
     })
-    if (directory === NONE) throw invalid(entry.name, 'something on the way is no directory')
+    if (directory === NONE)
+      throw invalid(entry.name, 'what is on the way is no directory, or a ring of links')
     return directory
   }
 
@@ -149,8 +150,8 @@ export class EntryApplier implements TarVisitor {
   }
 
   /** What is at a path, a final symbolic link not followed. */
-  #nameAt(path: readonly Part[], what: Uint8Array): number {
-    const directory = findDirectory(this.#tree, path.slice(0, -1), what, () => NONE)
+  #nameAt(path: readonly Part[]): number {
+    const directory = findDirectory(this.#tree, path.slice(0, -1), () => NONE)
     return directory === NONE ? NONE : this.#nameIn(directory, path)
   }
 

@@ -62,13 +62,11 @@ export function entryPath(path: Uint8Array, limit: number, what: Uint8Array): Pa
  * begin there anew, and nothing is above it.
  *
  * @param make what to do about a missing name: makes a directory, or returns {@link NONE}
- * @returns {@link NONE} if there is no such directory
- * @throws LayerError `ERR_INVALID_TAR` for too many links on the way
+ * @returns {@link NONE} if there is no such directory, or too many links are on the way
  */
 export function findDirectory(
   tree: Tree,
   parts: readonly Part[],
-  what: Uint8Array,
   make: (directory: number, part: Part) => number,
 ): number {
   const { names, files } = tree
@@ -90,7 +88,7 @@ export function findDirectory(
     if (type === S.IFDIR) {
       at = name
     } else if (type === S.IFLNK) {
-      if (++links > MAX_LINKS) throw invalid(what, 'there are too many symbolic links on the way')
+      if (++links > MAX_LINKS) return NONE
       // A copy: a directory that is made may move the arena.
       const target = tree.targetOf(file).slice()
       if (target[0] === SLASH) at = ROOT
