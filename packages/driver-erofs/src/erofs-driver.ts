@@ -19,8 +19,9 @@ import {
   toStream,
   wrapError,
 } from '@varve/core'
+import { isThere, layersIn } from '@varve/trees'
 import { differences } from './diff/differences.ts'
-import { isThere, layersIn, parentOf } from './home.ts'
+import { parentOf } from './home.ts'
 import { checkImage } from './image/check-image.ts'
 import { exactTar } from './image/exact-tar.ts'
 import { syncLayers } from './image/sync-layer.ts'

@@ -9,7 +9,7 @@ import {
   marksOf,
   mounterOf,
   probe,
-  Scratch,
+  scratchIn,
 } from '@varve/overlayfs'
 import { type NativeCalls, openSys, type Sys } from '@varve/sys'
 import { openTrees, type Trees } from '@varve/trees'
@@ -121,7 +121,7 @@ async function openMounting(
   options: ErofsOptions,
 ): Promise<Mounting> {
   await requireFileSystem(home.root)
-  const scratch = new Scratch(home.aside, sys, native, trees)
+  const scratch = scratchIn(home.aside, sys, native, trees)
   const { imageMethod, mountMethod } = options
   const tryOut = async (): Promise<ErofsFeatures> => {
     await using place = await scratch.open()

@@ -1,7 +1,8 @@
-import { chmod, lstat, mkdir, readdir, readFile, realpath } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, readFile, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type CacheID, isCacheID, LayerError } from '@varve/core'
 import type { Sys } from '@varve/sys'
+import { setMode, syncNames } from '@varve/trees'
 
 /**
  * Where things are. It takes no notice of what else is there.
@@ -50,12 +51,7 @@ export async function openHome(path: string, sys: Sys): Promise<Home> {
   await setMode(home.root, PRIVATE)
   const first = await mkdir(home.empty, { recursive: true, mode: 0o755 })
   await setMode(home.empty, 0o755)
-  const top = made ?? first
-  if (top !== undefined) {
-    for (let at = home.empty; at.length >= top.length; at = dirname(at)) {
-      await sys.syncDirectory(dirname(at))
-    }
-  }
+  await syncNames(sys, home.empty, made ?? first)
   return home
 }
 
@@ -73,33 +69,6 @@ export async function homeAt(path: string): Promise<Home> {
     image: (id) => join(root, id, 'layer.erofs'),
     diff: (id) => join(root, id, 'diff'),
     removed: (id) => join(root, 'removing', id),
-  }
-}
-
-/** Also what somebody else made, or the umask cut. */
-async function setMode(path: string, mode: number): Promise<void> {
-  const { mode: now } = await lstat(path)
-  if ((now & 0o7777) !== mode) await chmod(path, mode)
-}
-
-/** Every layer in a directory of layers, whatever else is there; none if it is missing. */
-export async function layersIn(path: string): Promise<CacheID[]> {
-  try {
-    return (await readdir(path)).filter(isCacheID)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
-}
-
-/** Whether there is something at a path. */
-export async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
   }
 }
 

@@ -1,7 +1,7 @@
 import { LayerError } from '@varve/core'
-import type { Features, Marks, Mounter, MountPoints, Scratch } from '@varve/overlayfs'
+import type { Features, Marks, Mounter, MountPoints } from '@varve/overlayfs'
 import type { NativeCalls, Sys } from '@varve/sys'
-import type { Trees } from '@varve/trees'
+import type { Asides, Trees } from '@varve/trees'
 import type { Home } from './home.ts'
 import type { TreeCache } from './image/tree-cache.ts'
 import type { ImageMethod, ImageMounter } from './mounting/image-mounter.ts'
@@ -19,7 +19,7 @@ export interface Mounting {
   readonly overlays: Mounter
   readonly images: ImageMounter
   readonly mounts: MountPoints
-  readonly scratch: Scratch
+  readonly scratch: Asides
 }
 
 /** What an open driver is made of. */

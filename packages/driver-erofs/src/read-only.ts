@@ -1,4 +1,5 @@
-import { type Driver, LayerError } from '@varve/core'
+import type { Driver } from '@varve/core'
+import { refuseChanges } from '@varve/trees'
 import type { ErofsDriver } from './erofs-driver.ts'
 
 /**
@@ -6,12 +7,7 @@ import type { ErofsDriver } from './erofs-driver.ts'
  * would change a file. It mounts nothing, because that needs places in the home.
  */
 export function readOnlyDriver(driver: ErofsDriver, root: string): Driver {
-  const refuse = async (): Promise<never> => {
-    throw new LayerError('ERR_PERMISSION', `Cannot change ${root}: it is open to read only`, {
-      data: { root },
-      hint: 'Copy the image into a store of your own: varve save, then varve load',
-    })
-  }
+  const refuse = refuseChanges(root)
   return {
     name: driver.name,
     capabilities: driver.capabilities,

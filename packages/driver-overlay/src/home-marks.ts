@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unsupported } from '@varve/overlayfs'
-import { writeSynced } from '@varve/trees'
-import { type Home, layersIn } from './home.ts'
+import { layersIn, writeSynced } from '@varve/trees'
+import type { Home } from './home.ts'
 
 /** Which attributes the layers of a home are marked with: `user.overlay.…` or `trusted.overlay.…`. */
 type Kind = 'user' | 'trusted'

@@ -1,7 +1,8 @@
-import { chmod, lstat, mkdir, readdir, realpath } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { type CacheID, isCacheID } from '@varve/core'
+import { mkdir, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CacheID } from '@varve/core'
 import type { Sys } from '@varve/sys'
+import { setMode, syncNames } from '@varve/trees'
 
 /**
  * Where things are: Docker's layout (moby `daemon/graphdriver/overlay2`). It takes no notice of what
@@ -45,15 +46,10 @@ export const PRIVATE = 0o710
 export async function openHome(path: string, sys: Sys): Promise<Home> {
   const made = await mkdir(path, { recursive: true, mode: 0o700 })
   const home = await homeAt(path, true)
-  await closeToOthers(home.root, PRIVATE)
+  await setMode(home.root, PRIVATE)
   const first = await mkdir(home.links, { recursive: true, mode: 0o700 })
-  await closeToOthers(home.links, 0o700)
-  const top = made ?? first
-  if (top !== undefined) {
-    for (let at = home.links; at.length >= top.length; at = dirname(at)) {
-      await sys.syncDirectory(dirname(at))
-    }
-  }
+  await setMode(home.links, 0o700)
+  await syncNames(sys, home.links, made ?? first)
   return home
 }
 
@@ -71,32 +67,5 @@ export async function homeAt(path: string, writable: boolean): Promise<Home> {
     layer: (id) => join(root, id),
     diff: (id) => join(root, id, 'diff'),
     removed: (id) => join(root, 'removing', id),
-  }
-}
-
-/** Also what somebody else made, or the umask cut. */
-async function closeToOthers(path: string, mode: number): Promise<void> {
-  const { mode: now } = await lstat(path)
-  if ((now & 0o7777) !== mode) await chmod(path, mode)
-}
-
-/** Every layer in a directory of layers, whatever else is there; none if it is missing. */
-export async function layersIn(path: string): Promise<CacheID[]> {
-  try {
-    return (await readdir(path)).filter(isCacheID)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
-}
-
-/** Whether there is something at a path. */
-export async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
   }
 }

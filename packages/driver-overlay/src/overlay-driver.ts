@@ -21,9 +21,9 @@ import {
   wrapError,
 } from '@varve/core'
 import { keptXattr } from '@varve/overlayfs'
+import { isThere, layersIn } from '@varve/trees'
 import { applyDiff } from './apply/apply-diff.ts'
 import { differences } from './diff/differences.ts'
-import { isThere, layersIn } from './home.ts'
 import { cleanUpHome } from './layers/cleanup.ts'
 import { copyUpper } from './layers/copy-layer.ts'
 import { mountLayer, unmountLayer, viewBeneath, viewLayer } from './layers/layer-mounts.ts'

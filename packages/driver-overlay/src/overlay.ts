@@ -10,7 +10,7 @@ import {
   probe,
   requireFileSystem,
   requireSystem,
-  Scratch,
+  scratchIn,
 } from '@varve/overlayfs'
 import { type NativeCalls, openSys, type Sys } from '@varve/sys'
 import { openTrees } from '@varve/trees'
@@ -91,7 +91,7 @@ export async function overlay(options: OverlayOptions): Promise<Driver> {
     const home = await openHome(root, sys)
     await requireFileSystem(home.root)
     const trees = openTrees(sys, true)
-    const scratch = new Scratch(home.aside, sys, native, trees)
+    const scratch = scratchIn(home.aside, sys, native, trees)
     const known = await homeMarks(home)
     const tryOut = async (): Promise<Features> => {
       await using place = await scratch.open()
@@ -145,7 +145,7 @@ async function openReadOnly(
       marks: marksOf(features.userxattr),
       mounter: mounterOf(native, features.method, features.settings, place.path),
       mounts: new MountPoints(home, sys, native),
-      scratch: new Scratch(home.aside, sys, native, trees),
+      scratch: scratchIn(home.aside, sys, native, trees),
       quota: new ProjectQuota(home.root, sys, native),
       trees,
     }

@@ -1,6 +1,6 @@
-import type { Features, Marks, Mounter, MountPoints, Scratch } from '@varve/overlayfs'
+import type { Features, Marks, Mounter, MountPoints } from '@varve/overlayfs'
 import type { NativeCalls, Sys } from '@varve/sys'
-import type { Trees } from '@varve/trees'
+import type { Asides, Trees } from '@varve/trees'
 import type { Home } from './home.ts'
 import type { ProjectQuota } from './options/project-quota.ts'
 
@@ -13,7 +13,7 @@ export interface Parts {
   readonly marks: Marks
   readonly mounter: Mounter
   readonly mounts: MountPoints
-  readonly scratch: Scratch
+  readonly scratch: Asides
   readonly quota: ProjectQuota
   readonly trees: Trees
 }

@@ -5,7 +5,7 @@ import process from 'node:process'
 import { type CacheID, type Driver, LayerError, type Mount, type MountOptions } from '@varve/core'
 import type { View } from '@varve/overlayfs'
 import { type NativeCalls, UMOUNT } from '@varve/sys'
-import { isThere } from './home.ts'
+import { isThere, refuseChanges } from '@varve/trees'
 import { viewLayer } from './layers/layer-mounts.ts'
 import type { OverlayDriver } from './overlay-driver.ts'
 import type { Parts } from './parts.ts'
@@ -34,12 +34,7 @@ export function memoryPlace(native: NativeCalls): View {
  */
 export function readOnlyDriver(driver: OverlayDriver, parts: Parts, place: View): Driver {
   const { root, layer } = parts.home
-  const refuse = async (): Promise<never> => {
-    throw new LayerError('ERR_PERMISSION', `Cannot change ${root}: it is open to read only`, {
-      data: { root },
-      hint: 'Copy the image into a store of your own: varve save, then varve load',
-    })
-  }
+  const refuse = refuseChanges(root)
   const mount = async (id: CacheID, { keep }: MountOptions = {}): Promise<Mount> => {
     // It would be written down beside the layer.
     if (keep) return refuse()

@@ -1,4 +1,4 @@
-import { fileSystemOf } from '@varve/overlayfs'
+import { fileSystemOf } from '@varve/trees'
 import type { Parts } from './parts.ts'
 
 /** What `varve info` prints; the first five as Docker calls them. */

@@ -1,8 +1,9 @@
-import { chmod, lstat, mkdir, readdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { chmod, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import process from 'node:process'
-import { asCacheID, type CacheID, isCacheID, LayerError } from '@varve/core'
+import { asCacheID, type CacheID, LayerError } from '@varve/core'
 import type { Sys } from '@varve/sys'
+import { isThere, setMode, syncNames } from '@varve/trees'
 
 /**
  * Where things are. Docker's vfs driver has `dir/`, with one directory for each layer and nothing
@@ -48,13 +49,8 @@ export async function openHome(root: string, sys: Sys): Promise<Home> {
   const top = await makeDirectory(root, true)
   if (top !== undefined) await chmod(root, PRIVATE)
   const madeLayers = await makeDirectory(home.layers, false)
-  await keepOthersOut(home.layers)
-  const first = top ?? madeLayers
-  if (first !== undefined) {
-    for (let made = home.layers; made.length >= first.length; made = dirname(made)) {
-      await sys.syncDirectory(dirname(made))
-    }
-  }
+  await setMode(home.layers, PRIVATE)
+  await syncNames(sys, home.layers, top ?? madeLayers)
   return home
 }
 
@@ -70,37 +66,9 @@ async function makeDirectory(path: string, recursive: boolean): Promise<string |
   }
 }
 
-/** Also in a home that somebody else made, or whose mode the umask cut. */
-async function keepOthersOut(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const mode = (await lstat(path)).mode & 0o7777
-  if (mode !== PRIVATE) await chmod(path, PRIVATE)
-}
-
-/** Every layer in a directory of layers, whatever else is there; none if it is missing. */
-export async function layersIn(path: string): Promise<CacheID[]> {
-  try {
-    return (await readdir(path)).filter(isCacheID)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
-}
-
 /** Where a layer is that must be there. @throws LayerError `ERR_LAYER_NOT_FOUND` */
 export async function findLayer(home: Home, id: CacheID): Promise<string> {
   const path = home.layer(asCacheID(id))
   if (await isThere(path)) return path
   throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
-}
-
-/** Whether there is something at a path. */
-export async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
-  }
 }

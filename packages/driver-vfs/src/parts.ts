@@ -1,7 +1,6 @@
 import type { DriverCapabilities } from '@varve/core'
 import type { Sys } from '@varve/sys'
-import type { Trees } from '@varve/trees'
-import type { Asides } from './asides.ts'
+import type { Asides, Trees } from '@varve/trees'
 import type { Home } from './home.ts'
 import type { LayerMounts } from './layers/layer-mounts.ts'
 

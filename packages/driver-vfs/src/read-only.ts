@@ -1,5 +1,5 @@
-import { type Driver, LayerError } from '@varve/core'
-import { fileSystemOf } from './probe.ts'
+import type { Driver } from '@varve/core'
+import { fileSystemOf, refuseChanges } from '@varve/trees'
 import type { VfsDriver } from './vfs-driver.ts'
 
 /**
@@ -7,12 +7,7 @@ import type { VfsDriver } from './vfs-driver.ts'
  * would change a file.
  */
 export function readOnlyDriver(driver: VfsDriver, root: string): Driver {
-  const refuse = async (): Promise<never> => {
-    throw new LayerError('ERR_PERMISSION', `Cannot change ${root}: it is open to read only`, {
-      data: { root },
-      hint: 'Copy the image into a store of your own: varve save, then varve load',
-    })
-  }
+  const refuse = refuseChanges(root)
   return {
     name: driver.name,
     capabilities: driver.capabilities,

@@ -1,6 +1,7 @@
 import { wrapError } from '@varve/core'
+import { fileSystemOf } from '@varve/trees'
 import type { Parts } from './parts.ts'
-import { fileSystemOf, probeReflink } from './probe.ts'
+import { probeReflink } from './probe.ts'
 
 /** What `varve info` prints. */
 export async function statusOf(parts: Parts): Promise<Readonly<Record<string, string>>> {

@@ -20,7 +20,8 @@ import {
   toStream,
   wrapError,
 } from '@varve/core'
-import { findLayer, isThere, layersIn } from './home.ts'
+import { isThere, layersIn } from '@varve/trees'
+import { findLayer } from './home.ts'
 import { applyDiff } from './layers/apply-diff.ts'
 import { makeLayer, refuseStorageOptions } from './layers/make-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'

@@ -1,8 +1,7 @@
 import { resolve } from 'node:path'
 import { type Driver, type DriverCapabilities, wrapError } from '@varve/core'
 import { openSys, type Sys } from '@varve/sys'
-import { openAside, openTrees, type Trees } from '@varve/trees'
-import { Asides } from './asides.ts'
+import { asidesIn, openAside, openTrees, type Trees } from '@varve/trees'
 import { type Home, homeAt, openHome } from './home.ts'
 import { LayerMounts } from './layers/layer-mounts.ts'
 import type { Parts } from './parts.ts'
@@ -72,7 +71,7 @@ function partsOf(
   isForeign: boolean,
 ): Parts {
   const mounts = new LayerMounts(home, sys)
-  const asides = new Asides(home.aside, sys, trees)
+  const asides = asidesIn(home.aside, sys, (path) => trees.remove(path))
   return { home, sys, trees, mounts, asides, keeps, isForeign }
 }
 

@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises'
 import type { CacheID } from '@varve/core'
 import type { Sys } from '@varve/sys'
-import type { Trees } from '@varve/trees'
-import { type Home, isThere } from '../home.ts'
+import { isThere, type Trees } from '@varve/trees'
+import type { Home } from '../home.ts'
 
 /** Puts layers on stable storage: of a read-only one that is one file and a few names. */
 export async function syncLayers(

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type CacheID, LayerError } from '@varve/core'
-import { type Home, isThere, parentOf } from '../home.ts'
+import { isThere } from '@varve/trees'
+import { type Home, parentOf } from '../home.ts'
 
 /** As many as may stand on each other; more is a loop. */
 const MAX_CHAIN = 1024

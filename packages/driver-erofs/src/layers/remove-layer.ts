@@ -2,8 +2,8 @@ import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CacheID, type CallOptions, LayerError } from '@varve/core'
 import { type MountPoints, PLACES } from '@varve/overlayfs'
-import { refuseMounted, type Trees } from '@varve/trees'
-import { type Home, isThere, layersIn } from '../home.ts'
+import { isThere, layersIn, refuseMounted, type Trees } from '@varve/trees'
+import type { Home } from '../home.ts'
 import type { Parts } from '../parts.ts'
 
 /**

@@ -1,6 +1,6 @@
 import process from 'node:process'
-import { fileSystemOf } from '@varve/overlayfs'
 import type { NativeCalls, Sys, SysError } from '@varve/sys'
+import { fileSystemOf } from '@varve/trees'
 import { unsupported } from './image-mounter.ts'
 
 const WITHOUT_MOUNTS = 'Use the vfs driver, or open this one with { mounts: false }'

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { readdir, readFile, readlink, symlink, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CacheID, LayerError } from '@varve/core'
-import { writeSynced } from '@varve/trees'
-import { type Home, isThere, layersIn } from '../home.ts'
+import { isThere, layersIn, writeSynced } from '@varve/trees'
+import type { Home } from '../home.ts'
 
 /** moby's `idLength`: as many characters as a short name has. */
 const LENGTH = 26

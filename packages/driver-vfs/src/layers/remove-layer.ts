@@ -1,8 +1,7 @@
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asCacheID, type CacheID, type CallOptions, wrapError } from '@varve/core'
-import { refuseMounted } from '@varve/trees'
-import { isThere } from '../home.ts'
+import { isThere, refuseMounted } from '@varve/trees'
 import type { Parts } from '../parts.ts'
 
 /**

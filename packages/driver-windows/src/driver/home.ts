@@ -1,7 +1,7 @@
-import { lstat, mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { asCacheID, type CacheID, isCacheID, LayerError } from '@varve/core'
-import { writeSynced } from '@varve/trees'
+import { isThere, writeSynced } from '@varve/trees'
 import { notFound } from './errors.ts'
 
 /**
@@ -128,16 +128,6 @@ async function readIfAny(path: string): Promise<string | undefined> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw error
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw error
   }
 }

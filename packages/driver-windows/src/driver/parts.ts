@@ -1,7 +1,6 @@
 import type { Sys, WinFs } from '@varve/sys'
-import type { Trees } from '@varve/trees'
+import type { Asides, Trees } from '@varve/trees'
 import type { Importer } from './apply/importer.ts'
-import type { Asides } from './asides.ts'
 import type { LayerUses } from './layers/layer-uses.ts'
 import type { Service } from './service.ts'
 

@@ -1,14 +1,9 @@
-import { LayerError } from '@varve/core'
+import { refuseChanges } from '@varve/trees'
 import type { WindowsDriver } from './windows-driver.ts'
 
 /** A driver over layers that somebody else keeps: it reads, and refuses what would change a file. */
 export function readOnlyDriver(driver: WindowsDriver, root: string): WindowsDriver {
-  const refuse = async (): Promise<never> => {
-    throw new LayerError('ERR_PERMISSION', `Cannot change ${root}: it is open to read only`, {
-      data: { root },
-      hint: 'Copy the image into a store of your own: varve save, then varve load',
-    })
-  }
+  const refuse = refuseChanges(root)
   return {
     name: driver.name,
     capabilities: driver.capabilities,

@@ -9,11 +9,10 @@ import {
   type VirtDisk,
   type WinFs,
 } from '@varve/sys'
-import { openTrees } from '@varve/trees'
+import { asidesIn, openTrees } from '@varve/trees'
 import { emulatedFs } from '../emulated/emulated-fs.ts'
 import { emulatedHcs } from '../emulated/emulated-hcs.ts'
 import { type Importer, importFolder, importHere, importHome } from './apply/importer.ts'
-import { Asides } from './asides.ts'
 import { wrapHcs } from './errors.ts'
 import { Home } from './home.ts'
 import { LayerUses } from './layers/layer-uses.ts'
@@ -86,7 +85,7 @@ export async function windows(options: WindowsOptions): Promise<WindowsDriver> {
       trees,
       importer: importerFor(service, ports.fs, sys, options),
       uses: new LayerUses(service),
-      asides: new Asides(home.aside, sys, trees),
+      asides: asidesIn(home.aside, sys, (path) => trees.remove(path)),
       compat,
       flavour,
     }

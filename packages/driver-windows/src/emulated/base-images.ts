@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { HcsError, HRESULT } from '@varve/sys'
-import { isThere } from './emulated-fs.ts'
+import { isThere } from '@varve/trees'
 
 /** What `GetBaseImages` says of these folders. */
 export function describeBaseImages(paths: readonly string[]): string {

@@ -173,11 +173,6 @@ async function lstatIfAny(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** Whether there is something at a path. */
-export async function isThere(path: string): Promise<boolean> {
-  return (await lstatIfAny(path)) !== undefined
-}
-
 /** An error as `node:fs` throws them. */
 export function fault(code: string, syscall: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, syscall, path })

@@ -8,9 +8,10 @@ import {
   HRESULT,
   type WinRoot,
 } from '@varve/sys'
+import { isThere } from '@varve/trees'
 import { describeBaseImages, processBaseImage, processUtilityImage } from './base-images.ts'
 import type { Difference } from './difference.ts'
-import { EmulatedRoot, guidOfName, isThere } from './emulated-fs.ts'
+import { EmulatedRoot, guidOfName } from './emulated-fs.ts'
 import {
   beginAgain,
   beginOn,

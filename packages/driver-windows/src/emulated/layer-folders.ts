@@ -1,8 +1,9 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { type HcsDriverInfo, HcsError, type HcsLayer, HRESULT, type WinRoot } from '@varve/sys'
+import { isThere } from '@varve/trees'
 import { type Difference, layerDifferences } from './difference.ts'
-import { EmulatedRoot, guidOfName, isThere } from './emulated-fs.ts'
+import { EmulatedRoot, guidOfName } from './emulated-fs.ts'
 import { cloneTree } from './layer-files.ts'
 
 /** In a layer that has only what the one beneath it has. */

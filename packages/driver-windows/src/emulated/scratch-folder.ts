@@ -1,7 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isThere } from '@varve/trees'
 import { type Difference, volumeDifferences } from './difference.ts'
-import { EmulatedRoot, isThere } from './emulated-fs.ts'
+import { EmulatedRoot } from './emulated-fs.ts'
 import { layOut } from './layer-files.ts'
 
 /** A scratch layer's disk: here only its size, and that it is one. */

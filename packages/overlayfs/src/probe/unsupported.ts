@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { LayerError } from '@varve/core'
 import type { Sys } from '@varve/sys'
-import { fileSystemOf } from './file-system.ts'
+import { fileSystemOf } from '@varve/trees'
 
 const WAY_OUT =
   'Use the vfs driver, which works everywhere, or keep the store on ext4, xfs or tmpfs'
