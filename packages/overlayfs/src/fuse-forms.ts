@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { openRoot } from '@varve/archive'
 import { DT, type NativeCalls, S, type Sys } from '@varve/sys'
-import { ITSELF } from './copy-metadata.ts'
+import { ITSELF } from '@varve/trees'
 import { FUSE_XATTRS, type Marks } from './marks.ts'
 
 const FUSE_OPAQUE = `${FUSE_XATTRS}opaque`

@@ -5,7 +5,6 @@
  *
  * @module
  */
-export { copyMetadata, ITSELF, type Spot } from './copy-metadata.ts'
 export { toKernelForms } from './fuse-forms.ts'
 export { escapeXattr, isWhiteoutDevice, keptXattr, type Marks, marksOf } from './marks.ts'
 export {

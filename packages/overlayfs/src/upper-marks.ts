@@ -1,6 +1,6 @@
 import type { LayerMarks } from '@varve/archive'
 import { S } from '@varve/sys'
-import { ITSELF } from './copy-metadata.ts'
+import { ITSELF } from '@varve/trees'
 import { isWhiteoutDevice, type Marks } from './marks.ts'
 
 /** Thrown if an upper directory cannot be read as the difference. */

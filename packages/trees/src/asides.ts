@@ -1,3 +1,4 @@
+import { type AppliedDiff, cleanUp } from '@varve/core'
 import type { Sys } from '@varve/sys'
 import { type Aside, openAside, type RemoveTree, sweepAside } from './aside.ts'
 
@@ -28,5 +29,29 @@ export function asidesIn(parent: string, sys: Sys, remove: RemoveTree): Asides {
       all.clear()
       for (const aside of left) await aside[Symbol.asyncDispose]()
     },
+  }
+}
+
+/**
+ * Runs what applies a tar, with a directory for payloads that the layer does not hold in the end; it
+ * stays for as long as the result is needed.
+ */
+export async function applyAside(
+  asides: Asides,
+  apply: (dir: string) => Promise<AppliedDiff>,
+): Promise<AppliedDiff> {
+  const aside = await asides.open()
+  try {
+    const applied = await apply(aside.path)
+    return {
+      size: applied.size,
+      displaced: applied.displaced,
+      async [Symbol.asyncDispose]() {
+        await applied[Symbol.asyncDispose]()
+        await aside[Symbol.asyncDispose]()
+      },
+    }
+  } catch (error) {
+    throw await cleanUp(error, () => aside[Symbol.asyncDispose]())
   }
 }

@@ -5,11 +5,12 @@
  * @module
  */
 export { type Aside, openAside, type RemoveTree, sweepAside } from './aside.ts'
-export { type Asides, asidesIn } from './asides.ts'
+export { type Asides, applyAside, asidesIn } from './asides.ts'
 export { fileSystemOf } from './file-system.ts'
 export { isThere, layersIn, refuseChanges, setMode, syncNames } from './home.ts'
 export { readKept, writeKept } from './kept-count.ts'
 export { mountPointsIn } from './mount-points.ts'
 export { createPace, type Pace } from './pace.ts'
 export { writeSynced } from './synced-file.ts'
+export { copyMetadata, ITSELF, type MetadataRules, type Spot } from './tree/copy-metadata.ts'
 export { openTrees, refuseMounted, type Trees } from './trees.ts'

@@ -4,9 +4,9 @@ import {
   type ByteSource,
   type CacheID,
   type CallOptions,
-  cleanUp,
   LayerError,
 } from '@varve/core'
+import { applyAside } from '@varve/trees'
 import { mountingOf, type Parts } from '../parts.ts'
 import { mountLayer } from './layer-mounts.ts'
 
@@ -29,12 +29,11 @@ export async function applyUpper(
       { data: { id }, hint: 'Make a new layer on it and apply there' },
     )
   }
-  const aside = await scratch.open()
-  try {
-    const applied = await applyLayer(mount.path, tar, {
+  return await applyAside(scratch, (asideDir) =>
+    applyLayer(mount.path, tar, {
       ...options,
       sys: parts.sys,
-      asideDir: aside.path,
+      asideDir,
       keepOwner: features.keeps.owner,
       whiteouts: {
         ...directoryWhiteouts,
@@ -42,16 +41,6 @@ export async function applyUpper(
         xattrName: (name) => (marks.isMark(name) ? undefined : name),
         allowsDeviceZero: false,
       },
-    })
-    return {
-      size: applied.size,
-      displaced: applied.displaced,
-      async [Symbol.asyncDispose]() {
-        await applied[Symbol.asyncDispose]()
-        await aside[Symbol.asyncDispose]()
-      },
-    }
-  } catch (error) {
-    throw await cleanUp(error, () => aside[Symbol.asyncDispose]())
-  }
+    }),
+  )
 }

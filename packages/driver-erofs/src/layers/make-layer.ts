@@ -1,9 +1,8 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CacheID } from '@varve/core'
-import { copyMetadata, ITSELF } from '@varve/overlayfs'
 import { AT, O } from '@varve/sys'
-import { writeSynced } from '@varve/trees'
+import { copyMetadata, ITSELF, writeSynced } from '@varve/trees'
 import { type Home, PRIVATE } from '../home.ts'
 import { readImageHead } from '../image/open-image.ts'
 import type { Mounting } from '../parts.ts'
@@ -48,7 +47,10 @@ export async function makeUpper(
     const source = native.openat(AT.FDCWD, bytes(nearest), O.RDONLY | O.DIRECTORY)
     try {
       const rename = (name: string) => (marks.isMark(name) ? undefined : name)
-      copyMetadata(native, [source, ITSELF], target, native.fstat(source), rename)
+      copyMetadata(native, [source, ITSELF], target, native.fstat(source), {
+        keepOwner: true,
+        rename,
+      })
     } finally {
       native.close(source)
     }

@@ -5,12 +5,11 @@ import {
   type ByteSource,
   type CacheID,
   type CallOptions,
-  cleanUp,
   LayerError,
 } from '@varve/core'
 import { PLACES } from '@varve/overlayfs'
 import type { SysError } from '@varve/sys'
-import { createPace } from '@varve/trees'
+import { applyAside, createPace } from '@varve/trees'
 import { diskSize } from '../layers/disk-size.ts'
 import { mountLayer, viewBeneath } from '../layers/layer-mounts.ts'
 import { isCommitted } from '../layers/make-layer.ts'
@@ -29,23 +28,21 @@ export async function applyDiff(
 ): Promise<AppliedDiff> {
   const layout = await layoutOf(parts.home, id)
   await requireSound(parts, id)
-  const aside = await parts.scratch.open()
-  try {
-    const applied =
-      (await applyStraight(parts, id, layout, tar, aside.path, options)) ??
-      (await applyMounted(parts, id, tar, aside.path, options))
-    const pace = createPace(options, `Cannot measure layer ${id}`)
-    return {
-      size: await diskSize(layout.diff, parts.sys, pace),
-      displaced: applied.displaced,
-      async [Symbol.asyncDispose]() {
-        await applied[Symbol.asyncDispose]()
-        await aside[Symbol.asyncDispose]()
-      },
+  return await applyAside(parts.scratch, async (asideDir) => {
+    try {
+      const applied =
+        (await applyStraight(parts, id, layout, tar, asideDir, options)) ??
+        (await applyMounted(parts, id, tar, asideDir, options))
+      const pace = createPace(options, `Cannot measure layer ${id}`)
+      return {
+        size: await diskSize(layout.diff, parts.sys, pace),
+        displaced: applied.displaced,
+        [Symbol.asyncDispose]: () => applied[Symbol.asyncDispose](),
+      }
+    } catch (error) {
+      throw withReason(error)
     }
-  } catch (error) {
-    throw await cleanUp(withReason(error), () => aside[Symbol.asyncDispose]())
-  }
+  })
 }
 
 /** Undefined, and nothing done, if the layer is not empty or somebody looks at it. */

@@ -1,13 +1,7 @@
 import { openRoot, type SafeRoot } from '@varve/archive'
-import {
-  copyMetadata,
-  escapeXattr,
-  ITSELF,
-  isWhiteoutDevice,
-  type Marks,
-  type Spot,
-} from '@varve/overlayfs'
+import { escapeXattr, isWhiteoutDevice, type Marks } from '@varve/overlayfs'
 import { type FileStat, type NativeCalls, O, S, type Sys, type SysError } from '@varve/sys'
+import { copyMetadata, ITSELF, type MetadataRules, type Spot } from '@varve/trees'
 
 /** What says that there is no directory of that path. */
 const NOTHING: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'])
@@ -16,7 +10,7 @@ const NOTHING: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXD
 export class LowerTree implements Disposable {
   readonly #native: NativeCalls
   readonly #root: SafeRoot | undefined
-  readonly #rename: (name: string) => string | undefined
+  readonly #rules: MetadataRules
 
   /**
    * @param path of the merged layers; undefined beneath a base layer
@@ -31,7 +25,8 @@ export class LowerTree implements Disposable {
   ) {
     this.#native = native
     this.#root = path === undefined ? undefined : openRoot(path, { sys })
-    this.#rename = merged ? escapeXattr : (name) => (marks.isMark(name) ? undefined : name)
+    const rename = merged ? escapeXattr : (name: string) => (marks.isMark(name) ? undefined : name)
+    this.#rules = { keepOwner: true, rename }
   }
 
   /** What is at a name; undefined if nothing is. */
@@ -89,7 +84,7 @@ export class LowerTree implements Disposable {
   }
 
   #copyMetadata(from: Spot, to: Spot, stat: FileStat): void {
-    copyMetadata(this.#native, from, to, stat, this.#rename)
+    copyMetadata(this.#native, from, to, stat, this.#rules)
   }
 
   #open(path: string): number | undefined {

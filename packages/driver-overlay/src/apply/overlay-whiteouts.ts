@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
 import type { LayerApart, LayerTree, WhiteoutStrategy } from '@varve/archive'
-import { ITSELF, isWhiteoutDevice, keptXattr, type Marks } from '@varve/overlayfs'
+import { isWhiteoutDevice, keptXattr, type Marks } from '@varve/overlayfs'
 import { type NativeCalls, S } from '@varve/sys'
+import { ITSELF } from '@varve/trees'
 import type { LowerTree } from './lower-tree.ts'
 
 const YES = Buffer.from('y')

@@ -1,6 +1,7 @@
 import type { CacheID, CallOptions } from '@varve/core'
-import { ITSELF, type Marks } from '@varve/overlayfs'
+import type { Marks } from '@varve/overlayfs'
 import { AT, type NativeCalls, O } from '@varve/sys'
+import { ITSELF } from '@varve/trees'
 import type { Parts } from '../parts.ts'
 
 /**

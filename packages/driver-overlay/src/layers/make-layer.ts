@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import type { CacheID } from '@varve/core'
-import { copyMetadata, ITSELF, type Marks, type Spot } from '@varve/overlayfs'
+import type { Marks } from '@varve/overlayfs'
 import { AT, type NativeCalls, O } from '@varve/sys'
-import { isThere, writeSynced } from '@varve/trees'
+import { copyMetadata, ITSELF, isThere, type Spot, writeSynced } from '@varve/trees'
 import { type Home, PRIVATE } from '../home.ts'
 import { applySettings } from '../options/settings.ts'
 import type { StorageOptions } from '../options/storage-options.ts'
@@ -80,7 +80,7 @@ function copyRoot(native: NativeCalls, marks: Marks, from: string, to: Spot): vo
   const source = native.openat(AT.FDCWD, bytes(from), O.RDONLY | O.DIRECTORY)
   try {
     const rename = (name: string) => (marks.isMark(name) ? undefined : name)
-    copyMetadata(native, [source, ITSELF], to, native.fstat(source), rename)
+    copyMetadata(native, [source, ITSELF], to, native.fstat(source), { keepOwner: true, rename })
   } finally {
     native.close(source)
   }

@@ -1,11 +1,6 @@
 import { applyLayer } from '@varve/archive'
-import {
-  type AppliedDiff,
-  type ByteSource,
-  type CacheID,
-  type CallOptions,
-  cleanUp,
-} from '@varve/core'
+import type { AppliedDiff, ByteSource, CacheID, CallOptions } from '@varve/core'
+import { applyAside } from '@varve/trees'
 import { findLayer } from '../home.ts'
 import type { Parts } from '../parts.ts'
 
@@ -17,23 +12,7 @@ export async function applyDiff(
   options: CallOptions,
 ): Promise<AppliedDiff> {
   const path = await findLayer(home, id)
-  const aside = await asides.open()
-  try {
-    const applied = await applyLayer(path, tar, {
-      ...options,
-      sys,
-      asideDir: aside.path,
-      keepOwner: keeps.owner,
-    })
-    return {
-      size: applied.size,
-      displaced: applied.displaced,
-      async [Symbol.asyncDispose]() {
-        await applied[Symbol.asyncDispose]()
-        await aside[Symbol.asyncDispose]()
-      },
-    }
-  } catch (error) {
-    throw await cleanUp(error, () => aside[Symbol.asyncDispose]())
-  }
+  return await applyAside(asides, (asideDir) =>
+    applyLayer(path, tar, { ...options, sys, asideDir, keepOwner: keeps.owner }),
+  )
 }

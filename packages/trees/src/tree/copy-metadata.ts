@@ -9,6 +9,13 @@ export const ITSELF: Uint8Array = new Uint8Array(0)
 /** SELinux's label is the policy's business, and the same label is what a copy gets. */
 const SELINUX = 'security.selinux'
 
+/** How {@link copyMetadata} copies. */
+export interface MetadataRules {
+  readonly keepOwner: boolean
+  /** The name that an extended attribute gets, undefined to leave it out; default: its own. */
+  readonly rename?: (name: string) => string | undefined
+}
+
 /**
  * Gives a new file the metadata of another.
  *
@@ -20,24 +27,25 @@ export function copyMetadata(
   from: Spot,
   to: Spot,
   stat: FileStat,
-  keepOwner: boolean,
+  { keepOwner, rename }: MetadataRules,
 ): void {
   if (keepOwner) native.fchownat(...to, stat.uid, stat.gid)
-  copyXattrs(native, from, to)
+  for (const attribute of native.listxattr(...from)) {
+    const target = renamed(attribute, rename)
+    if (target === undefined) continue
+    const value = native.getxattr(...from, attribute)
+    if (value !== undefined) native.setxattr(...to, target, value)
+  }
   if ((stat.mode & S.IFMT) !== S.IFLNK) native.fchmodat(...to, stat.mode & 0o7777)
   native.utimensat(...to, stat.atimeNs, stat.mtimeNs)
 }
 
-function copyXattrs(native: NativeCalls, from: Spot, to: Spot): void {
-  for (const attribute of native.listxattr(...from)) {
-    if (isSelinux(attribute)) continue
-    const value = native.getxattr(...from, attribute)
-    if (value !== undefined) native.setxattr(...to, attribute, value)
-  }
-}
-
-function isSelinux(attribute: Uint8Array): boolean {
-  return (
-    attribute.length === SELINUX.length && new TextDecoder('latin1').decode(attribute) === SELINUX
-  )
+/** An unchanged name as the bytes that it is, which need not be UTF-8. */
+function renamed(attribute: Uint8Array, rename: MetadataRules['rename']): Uint8Array | undefined {
+  if (!rename && attribute.length !== SELINUX.length) return attribute
+  const name = new TextDecoder('latin1').decode(attribute)
+  if (name === SELINUX) return undefined
+  const target = rename ? rename(name) : name
+  if (target === undefined) return undefined
+  return target === name ? attribute : new TextEncoder().encode(target)
 }

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import process from 'node:process'
 import { type FileStat, type NativeCalls, O, S, type SysError } from '@varve/sys'
 import type { Pace } from '../pace.ts'
-import { copyMetadata, ITSELF, type Spot } from './copy-metadata.ts'
+import { copyMetadata, ITSELF, type MetadataRules, type Spot } from './copy-metadata.ts'
 import { joinPath, openBeneath, openRoot, splitPath } from './open-beneath.ts'
 
 /** What copying needs to know. */
@@ -53,7 +53,7 @@ interface Mode {
 class TreeCopy {
   readonly #native: NativeCalls
   readonly #pace: Pace
-  readonly #keepOwner: boolean
+  readonly #rules: MetadataRules
   readonly #source: number
   readonly #target: number
   /** Directories that were made and not filled yet. */
@@ -69,7 +69,7 @@ class TreeCopy {
   constructor(source: number, target: number, options: CopyTreeOptions) {
     this.#native = options.native
     this.#pace = options.pace
-    this.#keepOwner = options.keepOwner
+    this.#rules = { keepOwner: options.keepOwner }
     this.#source = source
     this.#target = target
   }
@@ -153,7 +153,7 @@ class TreeCopy {
   }
 
   #copyMetadata(from: Spot, to: Spot, stat: FileStat): void {
-    copyMetadata(this.#native, from, to, stat, this.#keepOwner)
+    copyMetadata(this.#native, from, to, stat, this.#rules)
   }
 
   /** True if another name of the same file was copied before; this one then links to that. */

@@ -3,9 +3,9 @@ import {
   type ByteSource,
   type CacheID,
   type CallOptions,
-  cleanUp,
   LayerError,
 } from '@varve/core'
+import { applyAside } from '@varve/trees'
 import { wrapHcs } from '../errors.ts'
 import { chainOn } from '../layers/chains.ts'
 import type { Parts } from '../parts.ts'
@@ -29,14 +29,15 @@ export async function applyDiff(
       data: { id },
     })
   }
-  const aside = await asides.open()
-  try {
-    const stands = flavour === 'filter' && parent !== undefined
-    const chain = stands ? await chainOn(service, await home.resolve(parent)) : []
-    const { size, displaced } = await importer(id, chain, tar, aside.path, options)
-    if (flavour === 'filter') await home.setChain(id, chain)
-    return { size, displaced, [Symbol.asyncDispose]: () => aside[Symbol.asyncDispose]() }
-  } catch (error) {
-    throw await cleanUp(wrapHcs(error, attempt, { id }), () => aside[Symbol.asyncDispose]())
-  }
+  return await applyAside(asides, async (asideDir) => {
+    try {
+      const stands = flavour === 'filter' && parent !== undefined
+      const chain = stands ? await chainOn(service, await home.resolve(parent)) : []
+      const { size, displaced } = await importer(id, chain, tar, asideDir, options)
+      if (flavour === 'filter') await home.setChain(id, chain)
+      return { size, displaced, async [Symbol.asyncDispose]() {} }
+    } catch (error) {
+      throw wrapHcs(error, attempt, { id })
+    }
+  })
 }
