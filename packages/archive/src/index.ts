@@ -16,11 +16,6 @@ export type { TreeOptions } from './diff/tree-options.ts'
 export { writeDiff } from './diff/write-diff.ts'
 export { openFiles } from './files/open-files.ts'
 export type { FileCalls } from './safe-root/calls.ts'
-export {
-  type Directory,
-  openRoot,
-  type Resolver,
-  type RootOptions,
-  type SafeRoot,
-} from './safe-root/safe-root.ts'
+export { openRoot } from './safe-root/open-root.ts'
+export type { Directory, Resolver, RootOptions, SafeRoot } from './safe-root/safe-root.ts'
 export { type VerifyOptions, verifyTree } from './verify/verify-tree.ts'

@@ -30,12 +30,3 @@ export function assertWritable(ctx: GraphContext, attempt: string): void {
     data: { root: ctx.layout.root },
   })
 }
-
-/** What is on disk of an image contradicts the format. */
-export function damaged(id: string, why: string, cause?: unknown): LayerError {
-  return new LayerError('ERR_CORRUPT_METADATA', `Cannot read image ${id}: ${why}`, {
-    cause,
-    data: { id },
-    hint: 'Delete the image, or register it again',
-  })
-}

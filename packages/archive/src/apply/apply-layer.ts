@@ -1,5 +1,6 @@
 import { type ByteSource, checkAborted } from '@varve/core'
-import { openRoot, type SafeRoot } from '../safe-root/safe-root.ts'
+import { openRoot } from '../safe-root/open-root.ts'
+import type { SafeRoot } from '../safe-root/safe-root.ts'
 import { applyTar } from './apply-tar.ts'
 import { type AppliedLayer, type ApplyOptions, DEFAULT_LIMITS } from './options.ts'
 

@@ -4,7 +4,8 @@ import { cleanEntryName } from '../apply/entry-name.ts'
 import type { TreeOptions } from '../diff/tree-options.ts'
 import { baseOf, fromBinary, parentOf, shown, toBinary } from '../safe-root/binary.ts'
 import { codeOf } from '../safe-root/calls.ts'
-import { openRoot, type SafeRoot } from '../safe-root/safe-root.ts'
+import { openRoot } from '../safe-root/open-root.ts'
+import type { SafeRoot } from '../safe-root/safe-root.ts'
 import { corrupt, readOpen } from './read-file.ts'
 
 /** Linux's `PATH_MAX` without the NUL. */

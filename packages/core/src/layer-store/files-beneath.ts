@@ -21,7 +21,7 @@ export async function whoNeedsFiles(
   if (!sharesFiles(ctx)) return undefined
   return await ctx.metadata.lock('exclusive', async () => {
     for (const mount of await Array.fromAsync(ctx.metadata.mounts())) {
-      const { found } = await beneath(ctx, mount, layer.chainID)
+      const { found } = await lookBeneath(ctx, mount, layer.chainID)
       if (found) return `read-write layer ${mount.name}`
     }
     return (await ctx.metadata.heldElsewhere(layer.chainID)) ? 'another process' : undefined
@@ -36,14 +36,14 @@ export async function whoMayNeedOrphans(ctx: StoreContext): Promise<string | und
   if (!sharesFiles(ctx)) return undefined
   return await ctx.metadata.lock('shared', async () => {
     for (const mount of await Array.fromAsync(ctx.metadata.mounts())) {
-      if (!(await beneath(ctx, mount)).whole) return mount.name
+      if (!(await lookBeneath(ctx, mount)).whole) return mount.name
     }
     return undefined
   })
 }
 
 /** Follows the records beneath a read-write layer, as far as there are such. */
-async function beneath(
+async function lookBeneath(
   ctx: StoreContext,
   { parent }: MountRecord,
   wanted?: ChainID,

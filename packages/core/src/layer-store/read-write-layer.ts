@@ -1,35 +1,28 @@
 import type { Mount } from '../driver.ts'
 import { cleanUp, LayerError } from '../errors.ts'
-import type { CacheID, Digest } from '../ids.ts'
 import type { MountRecord } from '../metadata.ts'
 import type { MountRWOptions, RWLayer } from '../store.ts'
 import { type ByteSource, type CallOptions, callOptions, toStream } from '../streams.ts'
-import { parentCacheID, type StoreContext } from './context.ts'
-import { fork } from './fork.ts'
+import type { StoreContext } from './context.ts'
 import { notRetained, type ReferenceToken } from './references.ts'
 import { register } from './register.ts'
 import { reset } from './reset.ts'
-
-/** What the metadata's holds call a read-write layer. */
-export function mountKey(record: Pick<MountRecord, 'mountID'>): Digest {
-  return `sha256:${record.mountID}`
-}
+import { beneath, mountKey, rememberToken } from './rw-record.ts'
 
 const EXPORT = 'Cannot export'
 const LIST_CHANGES = 'Cannot list the changes of'
 const MOUNT = 'Cannot mount'
-const TOKENS = new WeakMap<RWLayer, ReferenceToken>()
 
-/** The token of a handle that {@link makeRWLayer} made; undefined for any other object. */
-export function tokenOfRW(layer: RWLayer): ReferenceToken | undefined {
-  return TOKENS.get(layer)
-}
-
-/** The handle for one reference to a read-write layer. */
+/**
+ * The handle for one reference to a read-write layer.
+ *
+ * @param fork makes a copy of it, while it is in use
+ */
 export function makeRWLayer(
   ctx: StoreContext,
   record: MountRecord,
   token: ReferenceToken,
+  fork: RWLayer['fork'],
 ): RWLayer {
   const { calls, driver } = ctx
   const { name, mountID } = record
@@ -68,12 +61,12 @@ export function makeRWLayer(
           ...(record.parent ? { parent: record.parent } : {}),
         }),
       ),
-    fork: (copy, options = {}) => call('Cannot copy', () => fork(ctx, record, copy, options)),
+    fork: (copy, options = {}) => call('Cannot copy', () => fork(copy, options)),
     reset: (options = {}) =>
       calls.run(`Cannot reset ${name}`, () => reset(ctx, record, token, options)),
     [Symbol.asyncDispose]: () => calls.runIfOpen(() => ctx.mountRefs.drop(mountKey(record), token)),
   }
-  TOKENS.set(layer, token)
+  rememberToken(layer, token)
   return layer
 }
 
@@ -104,14 +97,6 @@ async function beginUse(
       await ctx.mountRefs.drop(key, own)
     },
   }
-}
-
-/** The driver layer that a read-write layer is compared with: its init layer or its parent. */
-export async function beneath(
-  ctx: StoreContext,
-  record: MountRecord,
-): Promise<CacheID | undefined> {
-  return record.initID ?? (await parentCacheID(ctx, record.parent))
 }
 
 async function* changes(

@@ -9,7 +9,9 @@ import { assertDriverDepth } from './depth.ts'
 import { makeChainSafe } from './durability.ts'
 import { beginChange, type PublishOutcome, publishStaged, settle } from './publish.ts'
 import { type AcquiredLayer, acquireLayer } from './read-only-layer.ts'
-import { makeRWLayer, mountKey } from './read-write-layer.ts'
+import { makeRWLayer } from './read-write-layer.ts'
+import type { ReferenceToken } from './references.ts'
+import { mountKey } from './rw-record.ts'
 
 /** The layers that a new one starts as a copy of. */
 type Copied = Pick<MountRecord, 'mountID' | 'initID'>
@@ -113,7 +115,7 @@ async function publish(
       retire: () => metadata.retireMount(name),
     }
     const outcome = await publishStaged(ctx, tx, staged, () => index.noteUsed(record.parent))
-    if (outcome.published) return { ...outcome, layer: makeRWLayer(ctx, record, token) }
+    if (outcome.published) return { ...outcome, layer: handleOf(ctx, record, token) }
     const error = outcome.error ?? nameConflict(name, attempt)
     return { ...outcome, error: await cleanUp(error, () => ctx.mountRefs.drop(key, token)) }
   }
@@ -149,9 +151,22 @@ export async function getRW(ctx: StoreContext, name: string): Promise<RWLayer> {
   return await ctx.names.run(name, () =>
     ctx.metadata.lock('shared', async () => {
       const record = await requireMount(ctx, name)
-      return makeRWLayer(ctx, record, await ctx.mountRefs.take(mountKey(record)))
+      return handleOf(ctx, record, await ctx.mountRefs.take(mountKey(record)))
     }),
   )
+}
+
+/** A handle that can be forked: which makes another read-write layer, and so begins here. */
+function handleOf(ctx: StoreContext, record: MountRecord, token: ReferenceToken): RWLayer {
+  const { parent, annotations } = record
+  return makeRWLayer(ctx, record, token, (name, options) => {
+    const inherited = {
+      ...(annotations ? { annotations } : {}),
+      ...options,
+      ...(parent ? { parent } : {}),
+    }
+    return createRW(ctx, name, inherited, record)
+  })
 }
 
 /** A read-write layer's record. @throws LayerError `ERR_MOUNT_NOT_FOUND` */

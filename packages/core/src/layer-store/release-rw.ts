@@ -2,9 +2,9 @@ import { cleanUp, LayerError, wrapError } from '../errors.ts'
 import type { Removal } from '../metadata.ts'
 import type { RemovedLayer, RWLayer } from '../store.ts'
 import type { StoreContext } from './context.ts'
-import { mountKey, tokenOfRW } from './read-write-layer.ts'
 import { notRetained } from './references.ts'
 import { removeRetired, retireFrom } from './release.ts'
+import { inUse, mountKey, tokenOfRW } from './rw-record.ts'
 
 /** See `LayerStore.releaseRW`. */
 export async function releaseRW(
@@ -86,11 +86,4 @@ function notCleared(cause: unknown, attempt: string, name: string): LayerError {
     `${attempt}: it is removed, but not all of its files could be deleted`,
     { cause, data: { name }, hint: 'They are deleted when the store is next opened' },
   )
-}
-
-/** `ERR_MOUNT_IN_USE` for a read-write layer. */
-export function inUse(attempt: string, why: string): LayerError {
-  return new LayerError('ERR_MOUNT_IN_USE', `${attempt}: ${why}`, {
-    hint: 'Unmount it wherever it is used, then try again',
-  })
 }

@@ -2,9 +2,8 @@ import { LayerError, wrapError } from '../errors.ts'
 import type { MountRecord } from '../metadata.ts'
 import type { CallOptions } from '../streams.ts'
 import type { StoreContext } from './context.ts'
-import { beneath, mountKey } from './read-write-layer.ts'
 import { notRetained, type ReferenceToken } from './references.ts'
-import { inUse } from './release-rw.ts'
+import { beneath, inUse, mountKey } from './rw-record.ts'
 
 /** See `RWLayer.reset`. */
 export async function reset(

@@ -7,7 +7,7 @@ import { assertUnchanged, parentCacheID, type StoreContext } from './context.ts'
 import { sharesFiles } from './files-beneath.ts'
 import { beginChange, settle } from './publish.ts'
 import { acquireLayer } from './read-only-layer.ts'
-import { mountKey } from './read-write-layer.ts'
+import { mountKey } from './rw-record.ts'
 import { DigestingSource, drain, shared, wrongDigest } from './tar-stream.ts'
 
 /**

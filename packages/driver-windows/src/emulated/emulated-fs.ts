@@ -4,6 +4,7 @@ import { link, lstat, mkdir, readdir, rm, rmdir, unlink } from 'node:fs/promises
 import { dirname, join } from 'node:path'
 import type { WinFile, WinFs, WinRoot, WinStat } from '@varve/sys'
 import { openEmulatedFile } from './emulated-file.ts'
+import { fault } from './fault.ts'
 import { readSidecar } from './sidecar.ts'
 
 /**
@@ -171,11 +172,6 @@ async function lstatIfAny(path: string): Promise<Stats | undefined> {
     if (code === 'ENOENT') return undefined
     throw error
   }
-}
-
-/** An error as `node:fs` throws them. */
-export function fault(code: string, syscall: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, syscall, path })
 }
 
 /** As hcsshim's `NewGUID` does it: SHA-1 of the name, cut; its first fields in Windows' order. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { LayerError } from '@varve/core'
 import { isV1ID, parentOfV1, parseV1Image, type V1Image } from '@varve/image'
-import { damaged } from '../context.ts'
+import { damaged } from './damaged.ts'
 import { isThere, readIfThere, readText } from './files.ts'
 import { IMAGE_FILE, type Layout } from './layout.ts'
 

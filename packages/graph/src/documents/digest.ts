@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { asDigest, type Digest, isDigest, LayerError, wrapError } from '@varve/core'
-import { assertWritable, damaged, type GraphContext } from '../context.ts'
+import { assertWritable, type GraphContext } from '../context.ts'
+import { damaged } from '../disk/damaged.ts'
 import { readText } from '../disk/files.ts'
 import { IMAGE_FILE } from '../disk/layout.ts'
 import { keepDocument } from './keep.ts'

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { asCacheID, LayerError, wrapError } from '@varve/core'
-import { damaged, type GraphContext } from '../context.ts'
+import type { GraphContext } from '../context.ts'
+import { damaged } from '../disk/damaged.ts'
 import { readIfThere, replaceFile } from '../disk/files.ts'
 import { notFound, readIdentity, readSize } from '../disk/image-file.ts'
 import { IMAGE_FILE } from '../disk/layout.ts'
