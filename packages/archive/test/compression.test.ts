@@ -4,6 +4,7 @@ import { compress, decompress } from '@varve/archive'
 import { collect } from '@varve/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { codeOf } from './support/tree.ts'
 
 async function unpack(...chunks: Uint8Array[]): Promise<Buffer> {
@@ -32,7 +33,7 @@ describe.each(['gzip', 'zstd'] as const)('%s', (format) => {
         const chunks = at.slice(1).map((end, i) => packed.subarray(at[i], end))
         expect((await unpack(...chunks)).equals(noise)).toBe(true)
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     )
   })
 

@@ -6,6 +6,7 @@ import { collect } from '@varve/core'
 import { AT } from '@varve/sys'
 import fc from 'fast-check'
 import { expect } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { list, rootTest, sys, tempDir } from './support/tree.ts'
 
 /** One step that makes or changes something in a tree. */
@@ -115,7 +116,7 @@ rootTest('any tree → diff → apply is the same tree, and verify agrees (needs
         expect(fs.readFileSync(join(root, listed)).equals(bytes)).toBe(true)
       }
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   )
 })
 
@@ -136,6 +137,6 @@ rootTest('any changes → diff → applied on what it was, is what it is (needs 
       expect(await Array.fromAsync(changesBetween(again, upper, { sys }))).toEqual([])
       expect(list(again)).toEqual(list(upper))
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   )
 })

@@ -7,6 +7,7 @@ import { LayerError } from '@varve/core'
 import { AT } from '@varve/sys'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { type Made, makeTar } from './support/make-tar.ts'
 import { list, lower, rootTest, sys, tempDir } from './support/tree.ts'
 
@@ -224,7 +225,7 @@ const anything = fc.oneof(
   { arbitrary: whiteout, weight: 4 },
 )
 const layer: fc.Arbitrary<readonly Made[]> = fc.array(anything, { minLength: 1, maxLength: 10 })
-const numRuns = Number(process.env.RUNS ?? 80)
+const numRuns = runs(80)
 
 rootTest(
   'no layer that applyLayer has just made, on whatever layers, is blamed (needs root)',

@@ -5,6 +5,7 @@ import { vfs } from '@varve/driver-vfs'
 import { type TarEntry, tarOf } from '@varve/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { comparable, describeTree } from './describe-tree.ts'
 import { canMount, nativeCalls, place } from './place.ts'
 import { anyLayer, baseLayer } from './random-layers.ts'
@@ -60,7 +61,7 @@ test.skipIf(!canMount)(
           for (const [driver, id] of made.reverse()) await driver.remove(id)
         }
       }),
-      { numRuns: Number(process.env.RUNS ?? 100) },
+      { numRuns: runs(100) },
     )
   },
   600_000,

@@ -5,6 +5,7 @@ import { vfs } from '@varve/driver-vfs'
 import { type TarEntry, tarOf } from '@varve/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { describeTree } from './describe-tree.ts'
 import { canMount, nativeCalls, place } from './place.ts'
 import { type Edit, edit, edits } from './random-edits.ts'
@@ -111,7 +112,7 @@ test.skipIf(!canMount)(
           for (const [driver, id] of made.reverse()) await driver.remove(id)
         }
       }),
-      { numRuns: Number(process.env.RUNS ?? 100) },
+      { numRuns: runs(100) },
     )
   },
   600_000,

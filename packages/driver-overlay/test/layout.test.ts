@@ -141,6 +141,25 @@ describe.skipIf(!canMount)('on disk (needs root)', () => {
     expect(fs.readdirSync(join(mount.path, 'remade'))).toEqual(['new'])
   })
 
+  test('no whiteout stays in a directory that the same layer hides later', async () => {
+    await using at = await bed()
+    const base = await at.layer([{ name: 'd/lower' }, { name: 'd/sub/deep' }])
+    const top = await at.layer(
+      [
+        { name: 'd/' },
+        { name: 'd/.wh.lower' },
+        { name: 'd/sub/' },
+        { name: 'd/sub/.wh.deep' },
+        { name: '.wh.d' },
+      ],
+      base,
+    )
+    expect(xattr(at.at(top, 'diff', 'd'), 'trusted.overlay.opaque')).toBe('y')
+    expect(fs.readdirSync(at.at(top, 'diff'), { recursive: true }).sort()).toEqual(['d', 'd/sub'])
+    await using mount = await at.driver.mount(top, { readOnly: true })
+    expect(fs.readdirSync(join(mount.path, 'd'))).toEqual(['sub'])
+  })
+
   test('a device 0:0 in a tar is refused', async () => {
     await using at = await bed()
     const layer = at.layer([{ name: 'w', type: 'char', major: 0, minor: 0 }])

@@ -31,8 +31,10 @@ export function makeDirectory(
   const name = fromBinary(base)
   // Whatever the entry says, we must be able to fill it.
   const mode = (entry.mode & 0o777) | 0o700
-  let fresh = calls.mkdirIfNone(root.open(parent).fd, name, mode)
-  if (!fresh) {
+  const made = calls.mkdirIfNone(root.open(parent).fd, name, mode)
+  // In a layer apart it is merged with the one beneath, if there is one.
+  let fresh = made && context.whiteouts.apart === undefined
+  if (!made) {
     const stat = calls.statIfAny(root.open(parent).fd, name)
     if (stat && (stat.mode & S.IFMT) === S.IFDIR) {
       removeOtherXattrs(context, entry, root.open(parent).fd, name)

@@ -52,6 +52,11 @@ export function whiteouts(): CorpusCase[] {
       on({ ...gone, 'd/n': 'n' }),
     ),
     odd(
+      'a whiteout in the directory, then the whiteout of the directory',
+      [{ name: 'd/' }, { name: 'd/.wh.lower' }, { name: 'd/n', data: 'n' }, { name: '.wh.d' }],
+      on({ ...gone, 'd/n': 'n' }),
+    ),
+    odd(
       'opaque mark first',
       [{ name: 'd/' }, opaque, { name: 'd/n', data: 'n' }],
       on({ ...gone, 'd/n': 'n' }),
