@@ -1,5 +1,7 @@
+import { randomInt } from 'node:crypto'
 import { configDefaults, defineConfig } from 'vitest/config'
 import { noSkips } from './test/no-skips.ts'
+import { runs } from './test/runs.ts'
 
 const conditions = ['@varve/source']
 
@@ -18,16 +20,23 @@ const ON_NODE_ONLY = [
   'packages/cli/test/{graph,images,layer,limits,pipes,repair,tarsplit,unshare}.test.ts',
 ]
 
+// The workers take it from here, so that a whole run has the same one and can be repeated.
+if (process.env.VARVE_SEED === 'random') {
+  process.env.VARVE_SEED = String(randomInt(2 ** 31))
+  console.log(`VARVE_SEED=${process.env.VARVE_SEED}`)
+}
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: process.env.VARVE_RUNTIME === undefined ? [] : ON_NODE_ONLY,
+    setupFiles: ['test/one-seed.ts'],
     reporters: [...configDefaults.reporters, ...(process.env.CI ? [noSkips()] : [])],
     // Tests wait for children and disks for much of their time.
     maxWorkers: '100%',
-    testTimeout: 60_000,
+    testTimeout: Math.max(60_000, runs(60_000)),
     hookTimeout: 60_000,
   },
 })

@@ -2,10 +2,10 @@ import { type LayerStore, openStore } from '@varve/core'
 import { memoryDisk, memoryDriver, memoryLayers, memoryMetadata } from '@varve/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { runs } from '../runs.ts'
 import { histories, type Real } from './commands.ts'
 import { StoreModel } from './model.ts'
 
-const RUNS = process.env.VARVE_TORTURE === '1' ? 5_000 : 300
 /** Different tars, all of them empty archives: the zero blocks differ in number. */
 const TARS = [2, 3, 4].map((blocks) => new Uint8Array(512 * blocks))
 
@@ -33,9 +33,9 @@ async function setup(): Promise<{ model: StoreModel; real: Real }> {
 test('any history of register, get, release, createRW, fork, reset, gc, close and crash is as the model says', async () => {
   await fc.assert(
     fc.asyncProperty(histories(TARS, 60), (commands) => fc.asyncModelRun(setup, commands)),
-    { numRuns: RUNS },
+    { numRuns: runs(300) },
   )
-}, 300_000)
+})
 
 test('registrations of one layer at the same time give one layer and as many references', async () => {
   const { real } = await setup()

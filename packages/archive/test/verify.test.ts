@@ -255,7 +255,6 @@ rootTest(
       { numRuns },
     )
   },
-  600_000,
 )
 
 /** What may become of one name, as long as what is there is of a kind that it can happen to. */
@@ -329,5 +328,4 @@ rootTest(
       { numRuns },
     )
   },
-  600_000,
 )

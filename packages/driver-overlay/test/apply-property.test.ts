@@ -64,5 +64,4 @@ test.skipIf(!canMount)(
       { numRuns: runs(100) },
     )
   },
-  600_000,
 )

@@ -115,7 +115,6 @@ test.skipIf(!canMount)(
       { numRuns: runs(100) },
     )
   },
-  600_000,
 )
 
 /** The second in which an edit was made may be another. */

@@ -17,8 +17,9 @@ import {
 import { encodeHeader } from '@varve/tar'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 
-const RUNS = Number(process.env.VARVE_RUNS ?? 60)
+const RUNS = runs(60)
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 const FILE: FileBasicInfo = {

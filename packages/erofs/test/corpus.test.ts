@@ -10,6 +10,7 @@ import {
 import { corpus, tarOf } from '@varve/testkit'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { canMount, describeImage, describeTree, mountImages, place } from './describe.ts'
 import { baseLayer } from './random-layers.ts'
 
@@ -98,9 +99,9 @@ test('a damaged image is refused or read, but nothing else happens', async () =>
         }
       },
     ),
-    { numRuns: Number(process.env.RUNS ?? 150) },
+    { numRuns: runs(150) },
   )
-}, 600_000)
+})
 
 /** Undefined if the tar is refused, by a code. */
 async function writtenIfAny(file: MemoryFile, tar: Uint8Array): Promise<WrittenErofs | undefined> {
@@ -140,10 +141,9 @@ test.skipIf(!canMount)(
           expect(describeTree(mountImages(dir.path, [file.bytes]))).toEqual(read)
         },
       ),
-      { numRuns: Number(process.env.RUNS ?? 60) },
+      { numRuns: runs(60) },
     )
   },
-  600_000,
 )
 
 /** Makes what looks like a header a valid one. */

@@ -5,6 +5,7 @@ import { memoryFile, openErofs, writeErofs } from '@varve/erofs'
 import { tarOf } from '@varve/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { canMount, describeImage, describeTree, mountImages, place } from './describe.ts'
 import { manyNames } from './many-names.ts'
 import { plainTree } from './random-layers.ts'
@@ -18,11 +19,11 @@ test.skipIf(!canMount)(
   'a mounted tar is what GNU tar unpacks, to the nanosecond (needs root)',
   async () => {
     using dir = place()
-    let runs = 0
+    let trees = 0
     await fc.assert(
       fc.asyncProperty(plainTree, async (entries) => {
         const tar = tarOf(entries)
-        const [file, root] = [memoryFile(), join(dir.path, `root-${runs++}`)]
+        const [file, root] = [memoryFile(), join(dir.path, `root-${trees++}`)]
         await writeErofs(file, [tar])
         mkdirSync(root)
         writeFileSync(`${root}.tar`, tar)
@@ -31,10 +32,9 @@ test.skipIf(!canMount)(
         expect(describeTree(mountImages(dir.path, [file.bytes]))).toEqual(unpacked)
         expect(await describeImage(await openErofs(file))).toEqual(unpacked)
       }),
-      { numRuns: Number(process.env.RUNS ?? 10) },
+      { numRuns: runs(10) },
     )
   },
-  600_000,
 )
 
 const MAKE = `cd "$1"; mkdir t; cd t

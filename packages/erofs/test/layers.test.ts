@@ -6,6 +6,7 @@ import { loadTree, type MemoryFile, memoryFile, openErofs, writeErofs } from '@v
 import { type TarEntry, tarOf } from '@varve/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import {
   canMount,
   type Described,
@@ -60,10 +61,9 @@ test.skipIf(!isRoot)(
           expect(await describeImage(image, { times: true })).toEqual(unpacked)
         }
       }),
-      { numRuns: Number(process.env.RUNS ?? 60) },
+      { numRuns: runs(60) },
     )
   },
-  600_000,
 )
 
 test.skipIf(!canMount)(
@@ -86,10 +86,9 @@ test.skipIf(!canMount)(
         )
         expect(describeTree(mounted)).toEqual(await describeImage(image))
       }),
-      { numRuns: Number(process.env.RUNS ?? 12) },
+      { numRuns: runs(12) },
     )
   },
-  600_000,
 )
 
 test.skipIf(!canMount)(
@@ -131,6 +130,6 @@ test('the same layers give the same image, byte for byte, whatever was loaded or
       expect(Buffer.compare(first.bytes, loaded[0]?.bytes ?? first.bytes)).toBe(0)
       expect(Buffer.compare(second.bytes, loaded[1]?.bytes ?? first.bytes)).toBe(0)
     }),
-    { numRuns: Number(process.env.RUNS ?? 60) },
+    { numRuns: runs(60) },
   )
 })

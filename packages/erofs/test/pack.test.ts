@@ -13,6 +13,7 @@ import {
 import { tarOf } from '@varve/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { canMount, describeImage, describeTree, mountImages, place } from './describe.ts'
 import { anyLayer, baseLayer } from './random-layers.ts'
 
@@ -64,10 +65,9 @@ test.skipIf(!hasFsck)(
           if (canMount) expect(describeTree(mountImages(dir.path, [packed.bytes]))).toEqual(shown)
         },
       ),
-      { numRuns: Number(process.env.RUNS ?? 30) },
+      { numRuns: runs(30) },
     )
   },
-  600_000,
 )
 
 test('only what is still there is packed, and holes are not', async () => {

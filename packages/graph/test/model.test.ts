@@ -3,6 +3,7 @@ import type { Graph, GraphVersion } from '@varve/graph'
 import { tarOf } from '@varve/testkit'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { bytesOf, newPlace } from './support/places.ts'
 
 /** Few, and many that begin alike. */
@@ -144,7 +145,6 @@ async function compare(graph: Graph, model: Model): Promise<void> {
 }
 
 test('whatever is done, and restarted between, it is as the model says', async () => {
-  const numRuns = Number(process.env.VARVE_GRAPH_RUNS ?? 25)
   await fc.assert(
     fc.asyncProperty(
       version,
@@ -164,6 +164,6 @@ test('whatever is done, and restarted between, it is as the model says', async (
         await compare(graph, model)
       },
     ),
-    { numRuns },
+    { numRuns: runs(25) },
   )
 })

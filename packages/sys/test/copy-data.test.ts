@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { AT, O, openSys } from '@varve/sys'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { bytes, isLinux, place } from './place.ts'
 
 const BLOCK = 4096
@@ -49,7 +50,7 @@ describe.skipIf(!isLinux)('copyFileData (needs Linux)', () => {
         expect(fs.readFileSync(to).equals(fs.readFileSync(from))).toBe(true)
         expect(fs.statSync(to).blocks).toBeLessThanOrEqual(fs.statSync(from).blocks)
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     )
   })
 

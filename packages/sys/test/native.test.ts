@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { AT, DT, O, openSys, RENAME, RESOLVE, S, type SysError } from '@varve/sys'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { bytes, isLinux, isRoot, place, text } from './place.ts'
 
 const NONE = new Uint8Array(0)
@@ -69,7 +70,7 @@ describe.skipIf(!isLinux)('native calls (needs Linux)', () => {
         for (const name of names) native.unlinkat(fd, name, AT.REMOVEDIR)
         expect(native.readdir(fd)).toEqual([])
       }),
-      { numRuns: 30 },
+      { numRuns: runs(30) },
     )
   })
 

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib'
 import { encodeHeader, type TarEntryType, type TarHeader } from '@varve/tar'
 import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { goPeer } from './go-peer.ts'
 import { expanded, oddTars, type Scanned, scan, utf8 } from './helpers.ts'
 
@@ -52,7 +53,7 @@ describe.skipIf(!peer)("as Go's archive/tar (needs go)", () => {
   )
 
   test('a header is written', () => {
-    const headers = fc.sample(header, { numRuns: 1500 })
+    const headers = fc.sample(header, { numRuns: runs(1500) })
     const input = headers.map((h) => JSON.stringify(inGo(h))).join('\n')
     const theirs = peer?.run('write', input).split('\n') ?? []
     let written = 0
@@ -65,7 +66,7 @@ describe.skipIf(!peer)("as Go's archive/tar (needs go)", () => {
         written++
       }
     }
-    expect(written).toBeGreaterThan(750)
+    expect(written).toBeGreaterThan(headers.length / 2)
   })
 })
 

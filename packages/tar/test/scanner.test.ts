@@ -1,6 +1,7 @@
 import { cleanName, createTarScanner, encodeHeader, endOfArchive, paddingFor } from '@varve/tar'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { concat, oddTars, scan, utf8 } from './helpers.ts'
 
 const meta = { mode: 0o644, uid: 0, gid: 0, mtime: { sec: 0, nsec: 0 } }
@@ -33,7 +34,7 @@ describe('whatever is pushed', () => {
         expect(offset).toBe(bytes.length)
         expect(Buffer.compare(bytes, tar.subarray(0, bytes.length))).toBe(0)
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 
@@ -45,7 +46,7 @@ describe('whatever is pushed', () => {
         expect(cut.entries).toEqual(whole.entries)
         expect(cut.error?.message).toBe(whole.error?.message)
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 })

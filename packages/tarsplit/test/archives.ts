@@ -1,5 +1,6 @@
 import { encodeHeader, endOfArchive, paddingFor, type TarEntryType } from '@varve/tar'
 import fc from 'fast-check'
+import { runs } from '../../../test/runs.ts'
 import { concat, fixture, goldens, utf8 } from './helpers.ts'
 
 const pool: readonly Uint8Array[] = goldens.map(({ name }) => fixture(`${name}.tar`))
@@ -81,6 +82,7 @@ export const sampleArchive: fc.Arbitrary<Uint8Array> = fc
     return concat([...parts, endOfArchive(), new Uint8Array(zeroBlocks * 512), junk])
   })
 
-export const byteSoups = (count: number): Uint8Array[] => fc.sample(byteSoup, { numRuns: count })
+export const byteSoups = (count: number): Uint8Array[] =>
+  fc.sample(byteSoup, { numRuns: runs(count) })
 export const sampleArchives = (count: number): Uint8Array[] =>
-  fc.sample(sampleArchive, { numRuns: count })
+  fc.sample(sampleArchive, { numRuns: runs(count) })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { Base64Decoder, decodeBase64, encodeBase64 } from '../src/base64.ts'
 import { crc64 } from '../src/crc64.ts'
 import { NameSet } from '../src/name-set.ts'
@@ -101,7 +102,7 @@ test('UTF-8 is what Go and the Encoding Standard call so', () => {
       }
       expect(isUtf8(text)).toBe(valid)
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   )
 })
 

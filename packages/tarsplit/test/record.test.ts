@@ -1,6 +1,7 @@
 import { LayerError } from '@varve/core/errors'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { assemble, binary, disassemble, payloadsOf, tarOf, utf8 } from './helpers.ts'
 
 const files = new Map([['f', utf8('hello world\n')]])
@@ -126,7 +127,7 @@ describe('a damaged record is refused', () => {
           else expect(LayerError.is(out)).toBe(true)
         },
       ),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../../../test/runs.ts'
 import { byteSoup, sampleArchive } from './archives.ts'
 import { assemble, disassemble, linesOf, payloadsOf } from './helpers.ts'
 
@@ -19,7 +20,7 @@ describe('any bytes whatever', () => {
         const back = await assemble(record, payloadsOf(tar), recordCuts)
         expect(Buffer.compare(back, tar)).toBe(0)
       }),
-      { numRuns: 1500 },
+      { numRuns: runs(1500) },
     )
   })
 
@@ -30,7 +31,7 @@ describe('any bytes whatever', () => {
         const b = await disassemble(tar, others)
         expect(Buffer.compare(a.record, b.record)).toBe(0)
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 
@@ -50,7 +51,7 @@ describe('any bytes whatever', () => {
           names.add(name)
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 })
