@@ -4,7 +4,7 @@ import type { ImageFiles, StoredManifest } from './disk/image-files.ts'
 import type { TagTable } from './disk/tag-table.ts'
 import { toDescriptor } from './document/descriptor.ts'
 import { hostPlatform } from './platform.ts'
-import type { Image, ImageConfig, ImageLayer, Platform } from './types.ts'
+import type { Image, ImageConfig, ImageLayer, Platform } from './types/image.ts'
 
 /** An image as callers see it. */
 export function describeImage(

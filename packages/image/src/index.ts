@@ -7,5 +7,5 @@
 export * from './open-images.ts'
 export * from './platform.ts'
 export * from './reference.ts'
-export * from './types.ts'
+export * from './types/index.ts'
 export * from './v1/index.ts'

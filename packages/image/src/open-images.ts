@@ -16,7 +16,7 @@ import { prune } from './manage/prune.ts'
 import { getImage, imageHistory, listImages } from './manage/query.ts'
 import { removeImage } from './manage/removal.ts'
 import { tagImage, untagImage } from './manage/tagging.ts'
-import type { ImageStore, OpenImagesOptions } from './types.ts'
+import type { ImageStore, OpenImagesOptions } from './types/store.ts'
 import { archive, save } from './write/save.ts'
 
 /**

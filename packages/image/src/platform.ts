@@ -1,6 +1,6 @@
 import { arch, platform as os } from 'node:process'
 import { LayerError } from '@varve/core'
-import type { Platform } from './types.ts'
+import type { Platform } from './types/image.ts'
 
 /** Node's names of processors in Go's words (`GOARCH`), which images use. */
 const GOARCH: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', mipsel: 'mipsle' }

@@ -1,5 +1,5 @@
 import { type Digest, LayerError } from '@varve/core'
-import type { ImageID } from '../types.ts'
+import type { ImageID } from '../types/image.ts'
 import { listImageIDs } from './config-files.ts'
 import type { ImageFiles } from './image-files.ts'
 

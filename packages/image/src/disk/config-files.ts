@@ -6,7 +6,7 @@
  */
 import { type ChainID, chainIDOfStack, digestOf, isDigest, LayerError } from '@varve/core'
 import { parseConfig } from '../source/manifest.ts'
-import type { ImageConfig, ImageID } from '../types.ts'
+import type { ImageConfig, ImageID } from '../types/image.ts'
 import { namesIn, readIfThere } from './files.ts'
 import type { ImagePaths } from './paths.ts'
 

@@ -6,7 +6,7 @@ import type { Sys } from '@varve/sys'
 import type { ParsedManifest } from '../document/schemas.ts'
 import { parseImageDocument } from '../source/manifest.ts'
 import type { SourceManifest } from '../source/source-image.ts'
-import type { ImageID } from '../types.ts'
+import type { ImageID } from '../types/image.ts'
 import {
   createFile,
   emptyDirectory,

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Digest, hexOf, LayerError } from '@varve/core'
-import type { ImageID } from '../types.ts'
+import type { ImageID } from '../types/image.ts'
 
 /** Where everything of an image store is. */
 export interface ImagePaths {

@@ -3,7 +3,7 @@ import type * as v from 'valibot'
 import { jsonBytes, parseDocument } from '../document/json.ts'
 import { repositoriesSchema } from '../document/schemas.ts'
 import { familiarName, familiarRepository, type Reference } from '../reference.ts'
-import type { ImageID } from '../types.ts'
+import type { ImageID } from '../types/image.ts'
 
 type Repositories = Record<string, Record<string, string>>
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Compression } from '../types.ts'
+import type { Compression } from '../types/transfer.ts'
 
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'

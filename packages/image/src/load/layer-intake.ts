@@ -7,7 +7,7 @@ import { createFile, writeAll } from '../disk/files.ts'
 import type { Work } from '../disk/image-files.ts'
 import { rememberTarSize } from '../disk/tar-sizes.ts'
 import type { SourceImage, SourceLayer } from '../source/source-image.ts'
-import type { LoadOptions } from '../types.ts'
+import type { LoadOptions } from '../types/transfer.ts'
 import { type LayerJournal, writeJournal } from './undo.ts'
 import { tap, unpackBlob } from './unpack.ts'
 

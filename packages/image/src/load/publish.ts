@@ -7,7 +7,7 @@ import { ensureDirectory, readIfThere } from '../disk/files.ts'
 import type { Work } from '../disk/image-files.ts'
 import { parseReference } from '../reference.ts'
 import type { SourceImage } from '../source/source-image.ts'
-import type { ImageID } from '../types.ts'
+import type { ImageID } from '../types/image.ts'
 
 /** What is published together, after its layers are safe. */
 export interface Publication {

@@ -4,7 +4,8 @@ import { describeImage } from '../describe.ts'
 import { chainOf, chainsOf } from '../disk/config-files.ts'
 import { publishImages } from '../load/publish.ts'
 import { parseConfig } from '../source/manifest.ts'
-import type { AddedImage, AddOptions, ImageID } from '../types.ts'
+import type { AddedImage, AddOptions } from '../types/changes.ts'
+import type { ImageID } from '../types/image.ts'
 import { toPlainTag } from './tagging.ts'
 
 /** See `ImageStore.add`. */

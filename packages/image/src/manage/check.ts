@@ -8,7 +8,7 @@ import { unneededBlobs } from '../disk/blobs.ts'
 import { chainsOf, listImageIDs, readConfig } from '../disk/config-files.ts'
 import { ensureDirectory } from '../disk/files.ts'
 import type { ImageFiles, Work } from '../disk/image-files.ts'
-import type { ImageCheckOptions, ImageProblem } from '../types.ts'
+import type { ImageCheckOptions, ImageProblem } from '../types/condition.ts'
 
 /** A problem, and what does away with it, if anything does. */
 interface Finding extends Omit<ImageProblem, 'repaired'> {

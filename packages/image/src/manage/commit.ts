@@ -6,7 +6,8 @@ import { chainOf, chainsOf, readConfig, type StoredConfig } from '../disk/config
 import { jsonBytes } from '../document/json.ts'
 import { publishImages } from '../load/publish.ts'
 import { hostPlatform, parsePlatform } from '../platform.ts'
-import type { CommitOptions, HistoryEntry, Image, ImageConfig, ImageID } from '../types.ts'
+import type { CommitOptions } from '../types/changes.ts'
+import type { HistoryEntry, Image, ImageConfig, ImageID } from '../types/image.ts'
 import { resolve } from './resolve.ts'
 import { toPlainTag } from './tagging.ts'
 

@@ -5,7 +5,8 @@ import { chainOf, readConfigs } from '../disk/config-files.ts'
 import { ImageFiles, type Work } from '../disk/image-files.ts'
 import { imagePaths } from '../disk/paths.ts'
 import { publishImages } from '../load/publish.ts'
-import type { CopiedImages, CopyFromOptions, ImageID } from '../types.ts'
+import type { ImageID } from '../types/image.ts'
+import type { CopiedImages, CopyFromOptions } from '../types/transfer.ts'
 
 /** See `ImageStore.copyFrom`. */
 export async function copyFrom(

@@ -2,7 +2,7 @@ import type { ChainID } from '@varve/core'
 import { allRecords, type ImageContext } from '../context.ts'
 import { unneededBlobs } from '../disk/blobs.ts'
 import { chainsOf, readConfigs } from '../disk/config-files.ts'
-import type { DiskUsage } from '../types.ts'
+import type { DiskUsage } from '../types/condition.ts'
 import { prune } from './prune.ts'
 import { listImages } from './query.ts'
 

@@ -9,7 +9,8 @@ import type { FileTree } from '../source/file-tree.ts'
 import { openTree } from '../source/open-tree.ts'
 import { readSource } from '../source/read-source.ts'
 import type { SourceLayer } from '../source/source-image.ts'
-import type { ImageID, LayerSources } from '../types.ts'
+import type { LayerSources } from '../types/condition.ts'
+import type { ImageID } from '../types/image.ts'
 
 /** See `ImageStore.layerSources`. */
 export async function layerSources(

@@ -4,7 +4,8 @@ import { sweepBlobs, unneededBlobs } from '../disk/blobs.ts'
 import { chainOf, chainsOf, readConfigs } from '../disk/config-files.ts'
 import type { TagTable } from '../disk/tag-table.ts'
 import { keepTarSizes } from '../disk/tar-sizes.ts'
-import type { ImageID, Pruned, PruneOptions, RemovedImages } from '../types.ts'
+import type { Pruned, PruneOptions, RemovedImages } from '../types/changes.ts'
+import type { ImageID } from '../types/image.ts'
 import { deleteImages, namesOf } from './removal.ts'
 
 /** See `ImageStore.prune`. */

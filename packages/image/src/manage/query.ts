@@ -3,7 +3,7 @@ import { allRecords, type ImageContext, recordsOf } from '../context.ts'
 import { describeImage, describeLayers } from '../describe.ts'
 import { chainsOf, readConfig, readConfigs, type StoredConfig } from '../disk/config-files.ts'
 import type { StoredManifest } from '../disk/image-files.ts'
-import type { HistoryStep, Image, ImageDetails, ImageID } from '../types.ts'
+import type { HistoryStep, Image, ImageDetails, ImageID } from '../types/image.ts'
 import { resolve } from './resolve.ts'
 
 /** See `ImageStore.get`. */

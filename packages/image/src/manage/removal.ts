@@ -6,7 +6,8 @@ import type { Work } from '../disk/image-files.ts'
 import type { TagTable } from '../disk/tag-table.ts'
 import { writeJournal } from '../load/undo.ts'
 import { familiarName } from '../reference.ts'
-import type { ImageID, RemovedImages, RemoveOptions } from '../types.ts'
+import type { RemovedImages, RemoveOptions } from '../types/changes.ts'
+import type { ImageID } from '../types/image.ts'
 import { resolve } from './resolve.ts'
 
 /** See `ImageStore.remove`. */

@@ -3,7 +3,7 @@ import { listImageIDs } from '../disk/config-files.ts'
 import type { ImageFiles } from '../disk/image-files.ts'
 import type { TagTable } from '../disk/tag-table.ts'
 import { parseReference, type Reference } from '../reference.ts'
-import type { ImageID } from '../types.ts'
+import type { ImageID } from '../types/image.ts'
 
 /** What a ref meant. */
 export interface Resolved {

@@ -2,7 +2,7 @@ import { type Descriptor, type Digest, digestOf, isDigest, LayerError } from '@v
 import { toDescriptor } from '../document/descriptor.ts'
 import { parseDocument } from '../document/json.ts'
 import { dockerArchiveSchema } from '../document/schemas.ts'
-import type { ImageID } from '../types.ts'
+import type { ImageID } from '../types/image.ts'
 import { blobPath, openBlob, readBlob, sizeOfBlob } from './blob.ts'
 import { type FileTree, type ReadOptions, readSmall, safeName } from './file-tree.ts'
 import { assertLayerCount, parseConfig, parseImageDocument } from './manifest.ts'

@@ -22,7 +22,7 @@ import {
   type ParsedIndex,
   type ParsedManifest,
 } from '../document/schemas.ts'
-import type { ImageConfig } from '../types.ts'
+import type { ImageConfig } from '../types/image.ts'
 
 /** Either kind of document that a digest in an index may name. */
 export type ImageDocument =

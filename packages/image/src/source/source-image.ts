@@ -1,5 +1,5 @@
 import type { Descriptor, DiffID, Digest } from '@varve/core'
-import type { ImageConfig, ImageID } from '../types.ts'
+import type { ImageConfig, ImageID } from '../types/image.ts'
 
 /** A manifest with its very bytes. */
 export interface SourceManifest {

@@ -1,5 +1,5 @@
 import { chainIDOfStack, type DiffID, digestOf, hexOf } from '@varve/core'
-import type { HistoryEntry, ImageConfig } from '../types.ts'
+import type { HistoryEntry, ImageConfig } from '../types/image.ts'
 import { goTime } from './go-time.ts'
 import { goJson, joinFields, rawFields } from './raw-json.ts'
 

@@ -1,5 +1,5 @@
 import type { DiffID } from '@varve/core'
-import type { HistoryEntry } from '../types.ts'
+import type { HistoryEntry } from '../types/image.ts'
 import { isRewritten, rewrittenFields } from './go-config.ts'
 import { goTime } from './go-time.ts'
 import { goJson, joinFields, rawFields } from './raw-json.ts'

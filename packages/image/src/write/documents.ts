@@ -5,7 +5,7 @@ import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from '../document/media-types.ts'
 import { canonicalName, familiarRepository, parseReference } from '../reference.ts'
 import { blobPath } from '../source/blob.ts'
 import { CONTAINERD_NAME, OCI_REF_NAME } from '../source/tags.ts'
-import type { ImageConfig, ImageID } from '../types.ts'
+import type { ImageConfig, ImageID } from '../types/image.ts'
 
 /** An image as it was written. */
 export interface WrittenImage {

@@ -8,7 +8,8 @@ import { namesOf } from '../manage/removal.ts'
 import { resolve } from '../manage/resolve.ts'
 import { familiarName } from '../reference.ts'
 import { blobPath } from '../source/blob.ts'
-import type { ArchiveOptions, ImageID, SavedImage, SaveFormat } from '../types.ts'
+import type { ImageID } from '../types/image.ts'
+import type { ArchiveOptions, SavedImage, SaveFormat } from '../types/transfer.ts'
 import {
   dockerManifestBytes,
   indexBytes,

@@ -8,7 +8,7 @@ import { layerCompression, OCI_LAYER } from '../document/media-types.ts'
 import { blobPath, openBlob } from '../source/blob.ts'
 import { openDirectoryTree } from '../source/directory-tree.ts'
 import { readRange } from '../source/read-range.ts'
-import type { Compression } from '../types.ts'
+import type { Compression } from '../types/transfer.ts'
 import type { OutFile } from './out-file.ts'
 
 /** How a layer becomes a blob. */

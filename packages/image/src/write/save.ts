@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve as resolvePath } from 'node:path'
 import { cleanUp, LayerError, toStream, wrapError } from '@varve/core'
 import type { ImageContext } from '../context.ts'
 import { isAbsence, writeAll } from '../disk/files.ts'
-import type { ArchiveOptions, SavedImage, SaveOptions } from '../types.ts'
+import type { ArchiveOptions, SavedImage, SaveOptions } from '../types/transfer.ts'
 import { imageFiles } from './image-writer.ts'
 import { tarOf } from './tar-writer.ts'
 

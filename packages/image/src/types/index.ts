@@ -1,0 +1,5 @@
+export * from './changes.ts'
+export * from './condition.ts'
+export * from './image.ts'
+export * from './store.ts'
+export * from './transfer.ts'
