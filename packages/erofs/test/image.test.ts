@@ -46,9 +46,9 @@ test('a payload of more than 4 GiB is addressed where it is', async () => {
   // Everything but the payload: that is zeros, and read as such.
   const shift = (position: number) => (position < 2 ** 20 ? position : position - size + 2 ** 20)
   const file = {
-    write(position: number, bytes: Uint8Array) {
+    async write(position: number, bytes: Uint8Array) {
       if (bytes.buffer === zeros.buffer) written += bytes.length
-      else kept.write(shift(position), bytes)
+      else await kept.write(shift(position), bytes)
     },
     read: (position: number, length: number) => kept.read(shift(position), length),
   }

@@ -26,7 +26,9 @@ test.runIf(process.env.CI)('images are checked by fsck.erofs where they must be'
 async function pack(images: readonly MemoryFile[], blockSize: number): Promise<MemoryFile> {
   const packed = memoryFile()
   const [top = memoryFile(), devices] = [images.at(-1), images.slice(0, -1)]
-  for await (const part of packErofs(top, { devices, blockSize })) packed.write(packed.size, part)
+  for await (const part of packErofs(top, { devices, blockSize })) {
+    await packed.write(packed.size, part)
+  }
   return packed
 }
 
