@@ -1,4 +1,5 @@
-import type { LockMode } from './store-lock.ts'
+/** With other readers, or alone. */
+export type LockMode = 'shared' | 'exclusive'
 
 interface Waiter {
   readonly mode: LockMode

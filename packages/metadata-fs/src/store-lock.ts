@@ -1,10 +1,7 @@
 import { type CallOptions, LayerError, wrapError } from '@varve/core'
 import type { FileLock, Sys } from '@varve/sys'
-import { FairLock } from './fair-lock.ts'
+import { FairLock, type LockMode } from './fair-lock.ts'
 import { errnoOf, isThere } from './files.ts'
-
-/** With other readers, or alone. */
-export type LockMode = 'shared' | 'exclusive'
 
 const ATTEMPT = 'Cannot lock the layer metadata'
 const UNWRITABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT'])

@@ -27,15 +27,6 @@ export interface StoreContext {
   readonly calls: Calls
 }
 
-/** A layer's record and what follows from its chain. */
-export interface LoadedLayer {
-  readonly record: LayerRecord
-  /** Layers in the chain, this one included. */
-  readonly depth: number
-  /** Bytes of the whole chain. */
-  readonly size: number
-}
-
 /** The driver id of the layer beneath, if any. */
 export async function parentCacheID(
   ctx: StoreContext,
@@ -65,12 +56,4 @@ export async function assertUnchanged(
     `${attempt}: layer ${parent.chainID} beneath it was replaced meanwhile`,
     { data: { chainID: parent.chainID }, hint: 'Try it again, on the new one' },
   )
-}
-
-/** `ERR_LAYER_NOT_FOUND` for a ChainID. */
-export function layerNotFound(id: ChainID, attempt: string): LayerError {
-  return new LayerError('ERR_LAYER_NOT_FOUND', `${attempt}: layer ${id} does not exist`, {
-    data: { chainID: id },
-    hint: 'The layers that exist are listed by varve layer ls',
-  })
 }

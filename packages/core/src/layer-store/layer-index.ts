@@ -1,7 +1,7 @@
 import { LayerError } from '../errors.ts'
 import type { ChainID } from '../ids.ts'
 import type { LayerRecord, MetadataStore } from '../metadata.ts'
-import { type LoadedLayer, layerNotFound } from './context.ts'
+import { type LoadedLayer, layerNotFound } from './loaded-layer.ts'
 
 /**
  * What this process remembers of the metadata: layers it has read, and who stands on whom.
