@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -6,7 +7,7 @@ import { newCacheID } from '@varve/core'
 import { vfs } from '@varve/driver-vfs'
 import { describe, expect, test } from 'vitest'
 import { place } from '../../trees/test/place.ts'
-import { kill, start, words } from './runtime.ts'
+import { isOver, kill, start, words } from './runtime.ts'
 
 const FILES = 3000
 
@@ -34,8 +35,9 @@ function leftIn(home: string, base: string): string[] {
   })
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(1)
+/** Waits until something is so, or was so between two looks and the child has done its work. */
+async function until(child: ChildProcess, condition: () => boolean): Promise<void> {
+  while (!condition() && !isOver(child)) await sleep(1)
 }
 
 describe.skipIf(process.platform === 'win32')('after kill -9', () => {
@@ -44,7 +46,7 @@ describe.skipIf(process.platform === 'win32')('after kill -9', () => {
     const half = newCacheID()
     const child = start('work', at.dir.path, 'create', half, at.base)
     await words(child)
-    await until(() => fs.existsSync(at.path('dir', half, 'd0')))
+    await until(child, () => fs.existsSync(at.path('dir', half, 'd0')))
     await kill(child)
     expect(await at.driver.exists(half)).toBe(true)
     await at.driver.remove(half)
@@ -57,7 +59,7 @@ describe.skipIf(process.platform === 'win32')('after kill -9', () => {
     await using at = await bed()
     const child = start('work', at.dir.path, 'remove', at.base)
     await words(child)
-    await until(() => !fs.existsSync(at.path('dir', at.base)))
+    await until(child, () => !fs.existsSync(at.path('dir', at.base)))
     await kill(child)
     expect(await at.driver.exists(at.base)).toBe(false)
     await at.driver.remove(at.base)
@@ -78,7 +80,7 @@ describe.skipIf(process.platform === 'win32')('after kill -9', () => {
       const [name] = fs.existsSync(at.path('aside')) ? fs.readdirSync(at.path('aside')) : []
       return name !== undefined && fs.existsSync(at.path('aside', name, 'files', top, 'd0'))
     }
-    await until(aside)
+    await until(child, aside)
     await kill(child)
     // A quick disk may have been done before the kill; then all is as new.
     expect([31, 30]).toContain(fs.readdirSync(at.path('dir', top)).length)
@@ -98,7 +100,7 @@ describe.skipIf(process.platform === 'win32')('after kill -9', () => {
     child.stdout?.on('data', (data) => {
       said += String(data)
     })
-    await until(() => said === 'begin\n1\n')
+    await until(child, () => said === 'begin\n1\n')
     expect(await at.driver.cleanup()).toEqual([])
     expect(fs.readdirSync(at.path('aside')).length).toBe(1)
     await kill(child)

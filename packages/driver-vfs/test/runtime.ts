@@ -30,14 +30,19 @@ export async function runAsNobody(name: string, ...args: string[]): Promise<stri
 export function words(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', () => reject(new Error('the child ended without a word')))
+    child.once('close', () => reject(new Error('the child ended without a word')))
     child.stdout?.once('data', (data) => resolve(String(data)))
   })
 }
 
-/** Ends a child as a crash would. */
+/** Whether a child is no more: it was quick, or killed. */
+export const isOver = ({ exitCode, signalCode }: ChildProcess): boolean =>
+  exitCode !== null || signalCode !== null
+
+/** Ends a child as a crash would, unless it has ended. */
 export function kill(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
+    if (isOver(child)) resolve()
     child.once('exit', () => resolve())
     child.kill('SIGKILL')
   })

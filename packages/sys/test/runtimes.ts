@@ -35,7 +35,7 @@ export function ended(child: ChildProcess): Promise<number | string | null> {
 export function firstWords(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', () => reject(new Error('the child ended without a word')))
+    child.once('close', () => reject(new Error('the child ended without a word')))
     child.stdout?.once('data', (data) => resolve(String(data)))
   })
 }

@@ -21,11 +21,13 @@ export const ffiTest: typeof test = test.skipIf(!sys.native && !anywhere) as typ
 export const resolvers: readonly Resolver[] = (
   ['openat2', 'walk', 'procfd', 'paths'] as const
 ).filter((resolver) => {
+  const root = fs.mkdtempSync(join(os.tmpdir(), 'varve-archive-'))
   try {
-    const root = fs.mkdtempSync(join(os.tmpdir(), 'varve-'))
     return opens(root, resolver)
   } catch {
     return false
+  } finally {
+    fs.rmdirSync(root)
   }
 })
 
