@@ -158,7 +158,12 @@ export async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((next) => setTimeout(next, 20))
 }
 
-/** How many files and directories there are in a folder and below. */
+/** How many files and directories there are in a folder and below, whoever works there meanwhile. */
 export async function fileCount(folder: string): Promise<number> {
-  return existsSync(folder) ? (await readdir(folder, { recursive: true })).length : 0
+  try {
+    return (await readdir(folder, { recursive: true })).length
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return existsSync(folder) ? fileCount(folder) : 0
+  }
 }
