@@ -44,9 +44,14 @@ export async function answer(child: ChildProcess): Promise<string> {
   child.stdout?.on('data', (data) => {
     said += String(data)
   })
+  // Not `exit`: what it wrote last may still be on its way.
+  let isClosed = false
+  const closed = once(child, 'close').then(() => {
+    isClosed = true
+  })
   while (!/^begin\n.+\n/.test(said)) {
-    if (child.exitCode !== null) throw new Error(`the child ended and said: ${said}`)
-    await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), once(child, 'exit')])
+    if (isClosed) throw new Error(`the child ended and said: ${said}`)
+    await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), closed])
   }
   return said.split('\n')[1] ?? ''
 }
