@@ -12,7 +12,7 @@ import {
   scratchIn,
 } from '@varve/overlayfs'
 import { type NativeCalls, openSys, type Sys } from '@varve/sys'
-import { openTrees, type Trees } from '@varve/trees'
+import { openTrees, readOnlyDriver, type Trees } from '@varve/trees'
 import { ErofsDriver } from './erofs-driver.ts'
 import { type Home, homeAt, openHome } from './home.ts'
 import { TreeCache } from './image/tree-cache.ts'
@@ -25,7 +25,6 @@ import {
 } from './mounting/image-mounter.ts'
 import { requireFileSystem, requireMounts } from './mounting/require.ts'
 import type { ErofsFeatures, Mounting, Parts } from './parts.ts'
-import { readOnlyDriver } from './read-only.ts'
 
 /** How {@link erofs} opens. */
 export interface ErofsOptions {

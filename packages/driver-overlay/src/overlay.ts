@@ -20,7 +20,7 @@ import { sweepMounts } from './layers/cleanup.ts'
 import { ProjectQuota } from './options/project-quota.ts'
 import { OverlayDriver } from './overlay-driver.ts'
 import type { Parts } from './parts.ts'
-import { memoryPlace, readOnlyDriver } from './read-only.ts'
+import { memoryPlace, readOnlyOverlay } from './read-only.ts'
 
 /** How {@link overlay} opens. */
 export interface OverlayOptions {
@@ -149,7 +149,7 @@ async function openReadOnly(
       quota: new ProjectQuota(home.root, sys, native),
       trees,
     }
-    return readOnlyDriver(new OverlayDriver(parts), parts, place)
+    return readOnlyOverlay(new OverlayDriver(parts), parts, place)
   } catch (error) {
     place[Symbol.dispose]()
     throw error

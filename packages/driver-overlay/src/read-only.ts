@@ -5,7 +5,7 @@ import process from 'node:process'
 import { type CacheID, type Driver, LayerError, type Mount, type MountOptions } from '@varve/core'
 import type { View } from '@varve/overlayfs'
 import { type NativeCalls, UMOUNT } from '@varve/sys'
-import { isThere, refuseChanges } from '@varve/trees'
+import { isThere, readOnlyDriver, refuseChanges } from '@varve/trees'
 import { viewLayer } from './layers/layer-mounts.ts'
 import type { OverlayDriver } from './overlay-driver.ts'
 import type { Parts } from './parts.ts'
@@ -27,17 +27,16 @@ export function memoryPlace(native: NativeCalls): View {
 }
 
 /**
- * A driver over layers that somebody else keeps, Docker's for example: it reads, and refuses what
- * would change a file. Its mounts are nowhere in the tree, but can be reached through this process.
+ * As `readOnlyDriver` of `@varve/trees`; its mounts are nowhere in the tree, but can be reached
+ * through this process.
  *
  * @param place closed with it
  */
-export function readOnlyDriver(driver: OverlayDriver, parts: Parts, place: View): Driver {
+export function readOnlyOverlay(driver: OverlayDriver, parts: Parts, place: View): Driver {
   const { root, layer } = parts.home
-  const refuse = refuseChanges(root)
   const mount = async (id: CacheID, { keep }: MountOptions = {}): Promise<Mount> => {
     // It would be written down beside the layer.
-    if (keep) return refuse()
+    if (keep) return refuseChanges(root)()
     if (!(await isThere(layer(id)))) {
       throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
     }
@@ -52,30 +51,11 @@ export function readOnlyDriver(driver: OverlayDriver, parts: Parts, place: View)
       },
     }
   }
-  return {
-    name: driver.name,
-    capabilities: driver.capabilities,
-    create: refuse,
-    createReadWrite: refuse,
-    remove: refuse,
-    applyDiff: refuse,
-    reset: refuse,
-    replace: refuse,
-    exists: (id) => driver.exists(id),
-    list: () => driver.list(),
+  return readOnlyDriver(driver, root, {
     mount,
-    diff: (id, parent, options) => driver.diff(id, parent, options),
-    changes: (id, parent, options) => driver.changes(id, parent, options),
-    diffSize: (id, parent, options) => driver.diffSize(id, parent, options),
-    files: (id) => driver.files(id),
-    verify: (id, tar, options) => driver.verify(id, tar, options),
-    // Nothing can have been written through it.
-    sync: async () => {},
-    cleanup: async () => [],
-    status: () => driver.status(),
     async [Symbol.asyncDispose]() {
       await driver[Symbol.asyncDispose]()
       place[Symbol.dispose]()
     },
-  }
+  })
 }

@@ -1,12 +1,18 @@
 import { resolve } from 'node:path'
 import { type Driver, type DriverCapabilities, wrapError } from '@varve/core'
 import { openSys, type Sys } from '@varve/sys'
-import { asidesIn, openAside, openTrees, type Trees } from '@varve/trees'
+import {
+  asidesIn,
+  fileSystemOf,
+  openAside,
+  openTrees,
+  readOnlyDriver,
+  type Trees,
+} from '@varve/trees'
 import { type Home, homeAt, openHome } from './home.ts'
 import { LayerMounts } from './layers/layer-mounts.ts'
 import type { Parts } from './parts.ts'
 import { probeKeeps } from './probe.ts'
-import { readOnlyDriver } from './read-only.ts'
 import { VfsDriver } from './vfs-driver.ts'
 
 /** How {@link vfs} opens. */
@@ -53,7 +59,9 @@ export async function vfs(options: VfsOptions): Promise<Driver> {
   try {
     if (options.readOnly) {
       const parts = partsOf(homeAt(root), sys, openTrees(sys, true), KEEPS_ALL, true)
-      return readOnlyDriver(new VfsDriver(parts), root)
+      return readOnlyDriver(new VfsDriver(parts), root, {
+        status: async () => ({ 'Backing Filesystem': await fileSystemOf(root) }),
+      })
     }
     const home = await openHome(root, sys)
     const keeps = await keepsIn(home.aside, sys)

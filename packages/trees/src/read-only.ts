@@ -1,13 +1,16 @@
 import type { Driver } from '@varve/core'
-import { fileSystemOf, refuseChanges } from '@varve/trees'
-import type { VfsDriver } from './vfs-driver.ts'
+import { refuseChanges } from './home.ts'
 
 /**
- * A driver over layers that somebody else keeps, Docker's for example: it reads, and refuses what
- * would change a file.
+ * A driver over layers that somebody else keeps, Docker's for example: it reads, and refuses with
+ * `ERR_PERMISSION` what would change a file.
+ *
+ * @param root what it says may not be changed
+ * @param own what this driver does in a way of its own
  */
-export function readOnlyDriver(driver: VfsDriver, root: string): Driver {
+export function readOnlyDriver(driver: Driver, root: string, own: Partial<Driver> = {}): Driver {
   const refuse = refuseChanges(root)
+  const { reset, replace, files, verify } = driver
   return {
     name: driver.name,
     capabilities: driver.capabilities,
@@ -15,8 +18,8 @@ export function readOnlyDriver(driver: VfsDriver, root: string): Driver {
     createReadWrite: refuse,
     remove: refuse,
     applyDiff: refuse,
-    reset: refuse,
-    replace: refuse,
+    ...(reset && { reset: refuse }),
+    ...(replace && { replace: refuse }),
     exists: (id) => driver.exists(id),
     list: () => driver.list(),
     // What is kept is written down.
@@ -25,12 +28,13 @@ export function readOnlyDriver(driver: VfsDriver, root: string): Driver {
     diff: (id, parent, options) => driver.diff(id, parent, options),
     changes: (id, parent, options) => driver.changes(id, parent, options),
     diffSize: (id, parent, options) => driver.diffSize(id, parent, options),
-    files: (id) => driver.files(id),
-    verify: (id, tar, options) => driver.verify(id, tar, options),
+    ...(files && { files: (id) => files.call(driver, id) }),
+    ...(verify && { verify: (id, tar, options) => verify.call(driver, id, tar, options) }),
     // Nothing can have been written through it.
     sync: async () => {},
     cleanup: async () => [],
-    status: async () => ({ 'Backing Filesystem': await fileSystemOf(root) }),
+    status: () => driver.status(),
     [Symbol.asyncDispose]: () => driver[Symbol.asyncDispose](),
+    ...own,
   }
 }
