@@ -6,13 +6,13 @@ import { type ByteSource, type CacheID, collect, type Driver, newCacheID } from 
 import {
   type EmulatedHcs,
   type EmulatedHcsOptions,
+  emulatedDisks,
   emulatedHcs,
   type WindowsDriver,
   type WindowsOptions,
   windows,
 } from '@varve/driver-windows'
-import type { Hcs } from '@varve/sys'
-import { tarOf } from '@varve/testkit'
+import { type TarEntry, tarOf } from '@varve/testkit'
 
 /** A driver on an imitated service, and a record of all that it asked of the service. */
 export interface Bed extends AsyncDisposable {
@@ -21,8 +21,8 @@ export interface Bed extends AsyncDisposable {
   readonly hcs: EmulatedHcs
   /** Calls since the last time one asked, as `CreateLayer a`; ids shortened by `names`. */
   calls(names?: Readonly<Record<string, string>>): string[]
-  /** Makes the n-th call from now fail. */
-  failAt(n: number): void
+  /** Makes the n-th call from now fail, or that and all after it; 0 for none. */
+  failAt(n: number, andAllAfter?: boolean): void
 }
 
 export async function bed(
@@ -33,24 +33,26 @@ export async function bed(
   const hcs = emulatedHcs(options)
   let log: string[][] = []
   let fuse = Number.POSITIVE_INFINITY
-  const spy = recording(hcs, (call, args) => {
+  let lasting = false
+  const before = (call: string, args: string[]): void => {
     log.push([call, ...args])
-    if (--fuse === 0) throw new RangeError(`${call} was made to fail`)
-  })
-  const driver = await windows({ ...options, root, ports: { ...options.ports, hcs: spy } })
+    if (--fuse === 0 || (lasting && fuse < 0)) throw new RangeError(`${call} was made to fail`)
+  }
+  const virtDisk = recording(options.ports?.virtDisk ?? emulatedDisks(), before)
+  const ports = { ...options.ports, hcs: recording(hcs, before), virtDisk }
+  const driver = await windows({ ...options, root, ports })
   return {
     root,
     driver,
     hcs,
     calls(names = {}) {
-      const taken = log.map((words) =>
-        words.map((word) => names[basename(word).replace(/-removing$/, '')] ?? word).join(' '),
-      )
+      const taken = log.map((words) => words.map((word) => shortened(word, names)).join(' '))
       log = []
       return taken
     },
-    failAt(n) {
+    failAt(n, andAllAfter = false) {
       fuse = n
+      lasting = andAllAfter && n > 0
     },
     async [Symbol.asyncDispose]() {
       await driver[Symbol.asyncDispose]()
@@ -59,18 +61,29 @@ export async function bed(
   }
 }
 
-/** `hcs` with `before` told of each call: its name and what it is about. */
-function recording(hcs: Hcs, before: (call: string, args: string[]) => void): Hcs {
-  return new Proxy(hcs, {
+/** A port with `before` told of each call: its name and what it is about. */
+function recording<P extends object>(port: P, before: (call: string, args: string[]) => void): P {
+  return new Proxy(port, {
     get(_target, key) {
-      const value = Reflect.get(hcs, key) as unknown
+      const value = Reflect.get(port, key) as unknown
       if (typeof value !== 'function') return value
       return async (...args: unknown[]) => {
         before(nameOf(String(key)), args.flatMap(textOf))
-        return await (Reflect.apply(value, hcs, args) as Promise<unknown>)
+        return await (Reflect.apply(value, port, args) as Promise<unknown>)
       }
     },
   })
+}
+
+/** A path of a layer's folder, its disk or its volume, or an id, as the layer's name. */
+function shortened(word: string, names: Readonly<Record<string, string>>): string {
+  const last =
+    word
+      .replace(/\/(?:sandbox\.vhdx|volume)$/, '')
+      .split('/')
+      .at(-1) ?? ''
+  const [, id = '', suffix = ''] = /^(.*?)(-removing)?$/.exec(last) ?? []
+  return names[id] === undefined ? word : names[id] + suffix
 }
 
 const nameOf = (method: string): string => method[0]?.toUpperCase() + method.slice(1)
@@ -121,16 +134,45 @@ export async function payload(
   return text(await collect(files.open(utf8(name), size), 2 ** 20))
 }
 
-export const BASE: Uint8Array = tarOf([
+const BASE_ENTRIES: readonly TarEntry[] = [
   { name: 'Files/' },
   { name: 'Files/a.txt', data: 'a' },
   { name: 'Files/d/' },
   { name: 'Files/d/b.txt', data: 'bb' },
-])
-
-export const UPPER: Uint8Array = tarOf([
+]
+const UPPER_ENTRIES: readonly TarEntry[] = [
   { name: 'Files/' },
   { name: 'Files/.wh.a.txt' },
   { name: 'Files/d/' },
   { name: 'Files/d/c.txt', data: 'ccc' },
+]
+export const BASE: Uint8Array = tarOf(BASE_ENTRIES)
+export const UPPER: Uint8Array = tarOf(UPPER_ENTRIES)
+
+/** A way in which the driver is run: see {@link VARIANTS}. */
+export interface Variant {
+  readonly flavour: 'filter' | 'diff'
+  readonly compat: 'current' | 'v1.11'
+  readonly streaming?: boolean
+  readonly tp4?: boolean
+}
+
+/** Both flavours, after today's Docker and after 1.11 on the services that there were then. */
+export const VARIANTS: readonly [title: string, variant: Variant][] = (
+  ['filter', 'diff'] as const
+).flatMap((flavour): [string, Variant][] => [
+  [`windows${flavour} today`, { flavour, compat: 'current' }],
+  [`windows${flavour} of v1.11`, { flavour, compat: 'v1.11' }],
+  [`windows${flavour} of v1.11, file by file`, { flavour, compat: 'v1.11', streaming: true }],
+  [`windows${flavour} of v1.11 on TP4`, { flavour, compat: 'v1.11', tp4: true }],
 ])
+
+/** What makes a layer of the variant: as it is, in the layer's folder, or what TP4 exports. */
+export function tarFor({ flavour, tp4 }: Variant, id: CacheID, isUpper: boolean): Uint8Array {
+  if (flavour === 'diff') {
+    const entries = isUpper ? UPPER_ENTRIES : BASE_ENTRIES
+    return tarOf(entries.map((entry) => ({ ...entry, name: `${id}/${entry.name}` })))
+  }
+  if (tp4) return tarOf(isUpper ? [{ name: 'Files/' }, { name: 'Files/new/' }] : [])
+  return isUpper ? UPPER : BASE
+}

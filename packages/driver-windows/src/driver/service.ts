@@ -4,6 +4,10 @@ import type { UpperPlace } from '../layer/upper-place.ts'
 import type { Home } from './home.ts'
 import type { Transitions } from './layers/layer-use.ts'
 
+/** Of NTFS and of the disk, in bytes; hcsshim's `expandSandboxVolume` counts in them. */
+const CLUSTER = 4096n
+const SECTOR = 512n
+
 /** What {@link Service} calls. */
 export interface Ports {
   readonly hcs: Hcs
@@ -65,6 +69,22 @@ export class Service {
 
   async expand(name: string, bytes: bigint): Promise<void> {
     await this.hcs.expandSandboxSize(this.#info, this.#id(name), bytes)
+  }
+
+  /**
+   * Makes a scratch layer's file system as large as its disk, as hcsshim does after it has expanded
+   * that: the service does so itself only when the layer is prepared.
+   */
+  async extendVolume(name: string): Promise<void> {
+    const { virtDisk } = this.#ports
+    await using disk = await virtDisk.attach(this.home.disk(name))
+    if (disk === undefined) return
+    const volume = (await this.mountPath(name)).replace(/\\$/, '')
+    const { partition, fileSystem } = await virtDisk.sizesOf(volume)
+    const target = partition / CLUSTER
+    // NTFS keeps a cluster for itself; to extend by nothing would be an error.
+    if (fileSystem / CLUSTER + 1n >= target) return
+    await virtDisk.extend(volume, target * (CLUSTER / SECTOR))
   }
 
   async destroy(name: string): Promise<void> {

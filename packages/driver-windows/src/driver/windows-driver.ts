@@ -152,8 +152,12 @@ export class WindowsLayerDriver implements WindowsDriver {
     const { service, fs } = this.#parts
     const { home } = service
     await home.find(id)
-    if (service.hcs.tp4) return await exportedFiles(this.#parts, id)
-    return await layerFiles(home.dir(await home.resolve(id)), fs, service.privileges)
+    try {
+      if (service.hcs.tp4) return await exportedFiles(this.#parts, id)
+      return await layerFiles(home.dir(await home.resolve(id)), fs, service.privileges)
+    } catch (error) {
+      throw wrapHcs(error, `Cannot read the files of layer ${id}`, { id })
+    }
   }
 
   async sync(ids: readonly CacheID[]): Promise<void> {

@@ -1,15 +1,9 @@
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { LayerError } from '@varve/core'
-import {
-  openSys,
-  openWindows,
-  type Privileges,
-  type Sys,
-  type VirtDisk,
-  type WinFs,
-} from '@varve/sys'
+import { openSys, openWindows, type Privileges, type Sys, type WinFs } from '@varve/sys'
 import { asidesIn, openTrees } from '@varve/trees'
+import { emulatedDisks } from '../emulated/emulated-disks.ts'
 import { emulatedFs } from '../emulated/emulated-fs.ts'
 import { emulatedHcs } from '../emulated/emulated-hcs.ts'
 import { type Importer, importFolder, importHere, importHome } from './apply/importer.ts'
@@ -113,11 +107,9 @@ function imitation(): Ports {
   return {
     hcs: emulatedHcs(),
     fs: emulatedFs(),
-    virtDisk: NO_DISKS,
+    virtDisk: emulatedDisks(),
     privileges: NO_PRIVILEGES,
   }
 }
 
-/** In an imitation nothing is ever attached. */
-const NO_DISKS: VirtDisk = { detach: async () => {} }
 const NO_PRIVILEGES: Privileges = { with: (_names, work) => work() }

@@ -24,6 +24,7 @@ import {
 } from './layer-folders.ts'
 import {
   isScratch,
+  NEW_DISK,
   prepareVolume,
   readDisk,
   scratchDifferences,
@@ -129,15 +130,14 @@ class Emulation implements EmulatedHcs {
     await checkChain('CreateSandboxLayer', chain)
     if (chain.length === 0) throw new HcsError('CreateSandboxLayer', HRESULT.invalidParameter)
     const dir = await makeFolder('CreateSandboxLayer', info, id)
-    await writeDisk(dir)
+    await writeDisk(dir, NEW_DISK)
   }
 
   async expandSandboxSize(info: HcsDriverInfo, id: string, bytes: bigint): Promise<void> {
     const dir = await findFolder('ExpandSandboxSize', info, id)
-    if (bytes < (await readDisk(dir))) {
-      throw new HcsError('ExpandSandboxSize', HRESULT.invalidParameter)
-    }
-    await writeDisk(dir, bytes)
+    const disk = await readDisk(dir)
+    if (bytes < disk.size) throw new HcsError('ExpandSandboxSize', HRESULT.invalidParameter)
+    await writeDisk(dir, { ...disk, size: bytes })
   }
 
   async copyLayer(

@@ -18,14 +18,27 @@ export async function isScratch(dir: string): Promise<boolean> {
   return await isThere(join(dir, DISK))
 }
 
-export async function writeDisk(dir: string, size: bigint = DEFAULT_SIZE): Promise<void> {
-  await writeFile(join(dir, DISK), JSON.stringify({ size: String(size) }))
+/** Bytes in a sector of a disk. */
+export const SECTOR = 512n
+
+/** What is known of a scratch layer's disk, in bytes. */
+export interface Disk {
+  readonly size: bigint
+  /** How much of it the file system uses. */
+  readonly fileSystem: bigint
 }
 
-/** Its size in bytes. */
-export async function readDisk(dir: string): Promise<bigint> {
-  const { size } = JSON.parse(await readFile(join(dir, DISK), 'utf8')) as { size: string }
-  return BigInt(size)
+/** The disk of a scratch layer that nobody has asked for another size of. */
+export const NEW_DISK: Disk = { size: DEFAULT_SIZE, fileSystem: DEFAULT_SIZE }
+
+export async function writeDisk(dir: string, { size, fileSystem }: Disk): Promise<void> {
+  const text = JSON.stringify({ size: String(size), fileSystem: String(fileSystem) })
+  await writeFile(join(dir, DISK), text)
+}
+
+export async function readDisk(dir: string): Promise<Disk> {
+  const disk = JSON.parse(await readFile(join(dir, DISK), 'utf8')) as Record<keyof Disk, string>
+  return { size: BigInt(disk.size), fileSystem: BigInt(disk.fileSystem) }
 }
 
 /** Where programs see its files, once it was prepared. */

@@ -1,8 +1,9 @@
 import process from 'node:process'
 import type { Hcs } from './hcs.ts'
 import { bindHcs } from './hcs-koffi.ts'
-import { type Koffi, type Library, loadKoffi } from './koffi.ts'
-import { bindNtFiles, type Handle, type NtFiles } from './nt-files.ts'
+import { loadKoffi } from './koffi.ts'
+import { bindNtFiles, type NtFiles } from './nt-files.ts'
+import { bindVirtDisk } from './virt-disk.ts'
 import type { Privilege, Privileges, VirtDisk, WinFs } from './win-fs.ts'
 import { bindWinFs } from './win-fs-koffi.ts'
 
@@ -12,6 +13,8 @@ export interface WindowsLibraries {
   /** The one with `BackupRead` and `BackupWrite`. Default kernel32.dll. */
   readonly backup?: string
   readonly virtdisk?: string
+  /** The one with the calls on files. Default ntdll.dll. */
+  readonly ntdll?: string
 }
 
 /** Windows' own services, bound. */
@@ -31,51 +34,16 @@ export interface WindowsCalls {
 export function openWindows(libraries: WindowsLibraries = {}): WindowsCalls {
   if (process.platform !== 'win32') throw new Error(`${process.platform} is not Windows`)
   const koffi = loadKoffi()
-  const nt = bindNtFiles(koffi, koffi.load('ntdll.dll'))
+  const nt = bindNtFiles(koffi, koffi.load(libraries.ntdll ?? 'ntdll.dll'))
   const kernel32 = koffi.load('kernel32.dll')
   const backup = libraries.backup === undefined ? kernel32 : koffi.load(libraries.backup)
   const vmcompute = koffi.load(libraries.vmcompute ?? 'vmcompute.dll')
   return {
     hcs: bindHcs(koffi, vmcompute, koffi.load('ole32.dll')),
     fs: bindWinFs(koffi, nt, backup, kernel32),
-    virtDisk: bindVirtDisk(koffi, nt, libraries.virtdisk ?? 'virtdisk.dll'),
+    virtDisk: bindVirtDisk(koffi, nt, kernel32, libraries.virtdisk ?? 'virtdisk.dll'),
     privileges: bindPrivileges(nt),
   }
-}
-
-/** `VIRTUAL_STORAGE_TYPE_DEVICE_UNKNOWN` and `OPEN_VIRTUAL_DISK_PARAMETERS` (virtdisk.h). */
-const STORAGE_TYPE_BYTES = 20
-const OPEN_PARAMETERS_BYTES = 28
-const OPEN_VERSION = 2
-
-function bindVirtDisk(koffi: Koffi, nt: NtFiles, path: string): VirtDisk {
-  let library: Library | undefined
-  return {
-    async detach(disk) {
-      library ??= koffi.load(path)
-      const handle = koffi.out(koffi.pointer('intptr_t'))
-      const p = 'void *'
-      const open = library.func('OpenVirtualDisk', 'uint32', [p, 'str16', 'int', 'int', p, handle])
-      const detach = library.func('DetachVirtualDisk', 'uint32', ['intptr_t', 'int', 'uint32'])
-      const parameters = Buffer.alloc(OPEN_PARAMETERS_BYTES)
-      parameters.writeUInt32LE(OPEN_VERSION)
-      const opened: Handle[] = [0]
-      const type = Buffer.alloc(STORAGE_TYPE_BYTES)
-      check(open(type, disk, 0, 0, parameters, opened), 'OpenVirtualDisk', disk)
-      try {
-        check(detach(opened[0], 0, 0), 'DetachVirtualDisk', disk)
-      } finally {
-        nt.close(opened[0] as Handle)
-      }
-    },
-  }
-}
-
-/** These return a code of Windows, 0 for none. */
-function check(errno: number, syscall: string, path: string): void {
-  if (errno === 0) return
-  const message = `EIO: ${syscall} failed (${errno}) '${path}'`
-  throw Object.assign(new Error(message), { code: 'EIO', errno, syscall, path })
 }
 
 /** `SE_*_PRIVILEGE` of ntifs.h. */

@@ -61,6 +61,20 @@ export interface WinFs {
 export interface VirtDisk {
   /** Takes a disk away from the system that a dead owner had attached. */
   detach(path: string): Promise<void>
+  /**
+   * Shows a disk's volume until disposed of; undefined where there are no virtual disks.
+   *
+   * @throws `EBUSY` if somebody else has it
+   */
+  attach(path: string): Promise<AsyncDisposable | undefined>
+  /**
+   * Bytes of the partition that a volume lies in, and of the volume's own file system.
+   *
+   * @param volume as `\\\\?\\Volume{…}`, without a backslash behind
+   */
+  sizesOf(volume: string): Promise<{ readonly partition: bigint; readonly fileSystem: bigint }>
+  /** `FSCTL_EXTEND_VOLUME`. @param sectors how many of 512 bytes it is to have in all */
+  extend(volume: string, sectors: bigint): Promise<void>
 }
 
 /** Privileges of the process; they cannot be those of a thread, as calls change threads. */

@@ -58,6 +58,7 @@ export async function makeReadWriteLayer(
     }
     await service.createSandbox(id, compat === 'v1.11' ? chain[0] : undefined, chain)
     if (compat === 'current' || storageOptions !== undefined) await service.expand(id, size)
+    if (compat === 'current') await service.extendVolume(id)
     return chain
   })
 }
