@@ -1,122 +1,123 @@
 /**
- * Measures varve beside the tools that do the same work, and writes the tables of bench/README.md.
+ * Measures how layers are taken in, given back and deleted, beside the tools that do the same, and
+ * writes the tables of bench/README.md. As root:
  *
  *     npm run bench -- [--dir DIR] [--rounds N] [--only NAME] [--print]
  *
- * `--dir` must be on a file system with a journal or in memory: see bench/README.md.
+ * `--dir` must be on a file system with a journal or in memory, and no overlay: see bench/README.md.
  */
-import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { startDocker } from '../interop/docker.ts'
 import { run } from '../interop/run.ts'
-import * as contestants from './contestants.ts'
-import { type BenchLayer, bigLayer, COMPRESSIONS, type Compression, realLayers } from './layers.ts'
-import { type Cost, measure, median } from './measure.ts'
-import { facts, memoryTable, realTable } from './report.ts'
-import { hexDigest, wrap } from './wrap.ts'
+import { field, rotated } from './harness/entrants.ts'
+import { facts } from './harness/machine.ts'
+import { measure } from './harness/measure.ts'
+import { type BenchOptions, requireSpace, runBench } from './harness/options.ts'
+import {
+  type BenchLayer,
+  bigLayer,
+  COMPRESSIONS,
+  type Compression,
+  realLayers,
+} from './inputs/layers.ts'
+import { hexDigest, wrap } from './inputs/wrap.ts'
+import { containersStorage } from './stores/containers-storage.ts'
+import type { Contestant } from './stores/contestant.ts'
+import { docker } from './stores/docker.ts'
+import { digestAlone, tar, umoci } from './stores/plain-tools.ts'
+import { Costs, costTables, memoryTable } from './stores/report.ts'
+import { varve } from './stores/varve.ts'
 
 const MEDIA_SUFFIX = { tar: 'tar', gz: 'tar+gzip', zst: 'tar+zstd' }
+/** Megabytes of the layers that memory is compared for. */
+const [SMALL, BIG] = [100, 2000]
+/** The big layer as an image, in a store, and given back, with a copy that a daemon makes of it. */
+const SCRATCH_GIGABYTES = 9
+const checkout = join(import.meta.dirname, '..')
 
-const { values } = parseArgs({
-  options: {
-    dir: { type: 'string', default: '/dev/shm/varve-bench' },
-    rounds: { type: 'string', default: '5' },
-    only: { type: 'string' },
-    print: { type: 'boolean', default: false },
+await runBench({
+  section: 'tables',
+  rounds: 5,
+  async prepare({ dir }) {
+    await realLayers(dir, checkout)
+    for (const megabytes of [SMALL, BIG]) await bigLayer(dir, megabytes, process.execPath)
+  },
+  async run(options) {
+    const { dir, scratch, rounds, only } = options
+    await requireSpace(options, SCRATCH_GIGABYTES)
+    const layers = await realLayers(dir, checkout)
+    const small = await bigLayer(dir, SMALL, process.execPath)
+    const big = await bigLayer(dir, BIG, process.execPath)
+    const costs = new Costs()
+    await using contestants = await field(
+      [
+        { name: 'varve (erofs)', make: () => varve(scratch, 'erofs') },
+        { name: 'varve (overlay2)', make: () => varve(scratch, 'overlay2') },
+        { name: 'varve (vfs)', make: () => varve(scratch, 'vfs') },
+        { name: 'docker', programs: ['dockerd', 'docker'], make: () => docker(scratch) },
+        { name: 'skopeo', programs: ['skopeo'], make: () => containersStorage(scratch) },
+        { name: 'umoci', programs: ['umoci'], make: () => umoci(scratch) },
+        { name: 'tar', make: () => tar(scratch) },
+        { name: 'digest alone', make: () => digestAlone() },
+      ],
+      only,
+    )
+    const { all } = contestants
+    for (const layer of layers) {
+      for (const how of COMPRESSIONS) await compare(all, layer, how, rounds, options, costs)
+    }
+    for (const layer of [small, big]) {
+      for (const how of ['tar', 'gz'] as const) await compare(all, layer, how, 1, options, costs)
+    }
+    const names = all.map((one) => one.name)
+    return [
+      await facts(
+        dir,
+        ['dockerd', 'skopeo', 'umoci', 'tar'],
+        `Warm cache. Medians of ${rounds} rounds, interleaved; of the last table, one.`,
+      ),
+      ...layers.map((layer) => costTables(layer, names, costs)),
+      memoryTable(small, big, names, costs),
+    ].join('\n\n')
   },
 })
-const checkout = join(import.meta.dirname, '..')
-const rounds = Number(values.rounds)
-const scratch = join(values.dir, 'scratch')
-const costs = new Map<string, Cost[]>()
 
-await mkdir(values.dir, { recursive: true })
-await rm(scratch, { recursive: true, force: true })
-await mkdir(scratch)
-const layers = await realLayers(values.dir, checkout)
-const small = await bigLayer(values.dir, 100, process.execPath)
-const big = await bigLayer(values.dir, 2000, process.execPath)
-
-const docker = await startDocker(join(scratch, 'docker'))
-const all = [
-  contestants.varve(scratch, checkout),
-  contestants.varve(scratch, checkout, 'erofs'),
-  contestants.tar(scratch),
-  contestants.docker(docker),
-  contestants.skopeo(scratch),
-  contestants.umoci(scratch),
-].filter((one) => values.only === undefined || one.name.includes(values.only))
-
-for (const layer of layers) {
-  for (const compression of COMPRESSIONS) await compare(layer, compression, rounds)
-}
-for (const layer of [small, big]) {
-  await compare(layer, 'tar', 1)
-  await compare(layer, 'gz', 1)
-}
-
-await docker[Symbol.asyncDispose]()
-
-const names = all.map((one) => one.name)
-const text = [
-  await facts(values.dir, rounds),
-  ...layers.map((layer) => realTable(layer, names, costs)),
-  memoryTable(small, big, names, costs),
-].join('\n\n')
-if (values.print) console.log(text)
-else await replaceTables(text)
-await rm(scratch, { recursive: true })
-
-/** Every contestant takes the layer in and gives it back, in turn, round by round. */
-async function compare(layer: BenchLayer, compression: Compression, times: number): Promise<void> {
+/** Every contestant takes the layer in, gives it back and deletes it, in turn, round by round. */
+async function compare(
+  all: readonly Contestant[],
+  layer: BenchLayer,
+  compression: Compression,
+  rounds: number,
+  { scratch }: BenchOptions,
+  costs: Costs,
+): Promise<void> {
   const file = layer.files[compression]
   const diffID = `sha256:${await hexDigest(layer.files.tar)}`
-  const wrapped = await wrap(file, diffID, MEDIA_SUFFIX[compression], join(values.dir, 'image'))
+  const image = join(scratch, 'image')
+  await mkdir(image)
+  const wrapped = await wrap(file, diffID, MEDIA_SUFFIX[compression], image)
   const input = { layer, compression, file, diffID, wrapped }
-  for (let round = 0; round < times; round++) {
-    for (const contestant of rotated(all, round)) {
-      if (!contestant.takes(compression)) continue
-      const key = `${layer.name} ${compression} ${contestant.name}`
-      const register = await contestant.register(input)
-      await run('sync', ['-f', scratch])
-      note(`${key} register`, await measure(register))
-      const out = join(scratch, 'out.tar')
-      // The way back does not depend on the compression that the layer came in.
-      const back = compression === 'tar' ? await contestant.export(input, out) : undefined
-      if (back) {
+  const out = join(scratch, 'out.tar')
+  for (let round = 0; round < rounds; round++) {
+    for (const one of rotated(all, round)) {
+      if (!one.takes(compression)) continue
+      const step = async (
+        phase: Parameters<Costs['note']>[3],
+        command: Parameters<typeof measure>[0],
+      ) => {
         await run('sync', ['-f', scratch])
-        note(`${key} export`, await measure(back))
-        if (contestant.name.startsWith('varve') && `sha256:${await hexDigest(out)}` !== diffID) {
-          throw new Error(`varve did not give ${layer.name} back as it came`)
+        costs.note(layer, compression, one.name, phase, await measure(command))
+      }
+      await step('register', await one.register(input))
+      if (compression === 'tar' && one.export) {
+        await step('export', one.export(input, out))
+        if (one.exact && `sha256:${await hexDigest(out)}` !== diffID) {
+          throw new Error(`${one.name} did not give ${layer.name} back as it came`)
         }
         await rm(out)
       }
-      await contestant.clean(input)
+      if (one.remove) await step('delete', one.remove(input))
     }
   }
-  await rm(join(values.dir, 'image'), { recursive: true })
-}
-
-/** So that none always follows the same other. */
-function rotated<T>(list: readonly T[], by: number): T[] {
-  return list.map((_, i) => list[(i + by) % list.length] as T)
-}
-
-function note(key: string, cost: Cost): void {
-  costs.set(key, [...(costs.get(key) ?? []), cost])
-  const { wallSeconds, cpuSeconds, peakMB } = median([cost])
-  console.error(
-    `${key}: ${wallSeconds.toFixed(2)} s, CPU ${cpuSeconds.toFixed(2)} s, ${peakMB.toFixed(0)} MB`,
-  )
-}
-
-async function replaceTables(text: string): Promise<void> {
-  const readme = join(import.meta.dirname, 'README.md')
-  const [begin, end] = ['<!-- tables -->', '<!-- end of tables -->']
-  const old = existsSync(readme) ? await readFile(readme, 'utf8') : `${begin}${end}`
-  const [head] = old.split(begin)
-  const [, tail] = old.split(end)
-  await writeFile(readme, `${head}${begin}\n\n${text}\n\n${end}${tail}`)
+  await rm(image, { recursive: true })
 }

@@ -9,8 +9,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from '../../interop/run.ts'
+import type { BenchImage } from '../inputs/images.ts'
 import type { Contestant } from './contestant.ts'
-import type { BenchImage } from './images.ts'
 
 export async function containerd(dir: string): Promise<Contestant> {
   const at = (name: string) => join(dir, 'containerd', name)

@@ -1,6 +1,7 @@
 /** buildah and podman: commands on containers/storage with its overlay driver, and no daemon. */
 import { join } from 'node:path'
 import { run } from '../../interop/run.ts'
+import { unmountStorage } from '../stores/containers-storage.ts'
 import type { Contestant } from './contestant.ts'
 
 /** What the two call things. */
@@ -19,8 +20,8 @@ const WORDS = {
   },
 } as const
 
-export function containersStorage(tool: keyof typeof WORDS, dir: string): Contestant {
-  const root = join(dir, tool)
+/** @param root where its storage goes */
+export function containersStorage(tool: keyof typeof WORDS, root: string): Contestant {
   const words = WORDS[tool]
   const call = async (...args: readonly string[]) => {
     const where = ['--root', join(root, 'graph'), '--runroot', join(root, 'run')]
@@ -41,9 +42,6 @@ export function containersStorage(tool: keyof typeof WORDS, dir: string): Contes
       commit: async (id) => void (await call(...words.commit(id))),
     },
     uncommit: async (id) => void (await call('rmi', `made-${id}:x`)),
-    async [Symbol.asyncDispose]() {
-      // Some versions leave it mounted on itself; 32 is mount(8)'s "it was not".
-      await run('umount', ['-l', join(root, 'graph/overlay')], { allow: [32] })
-    },
+    [Symbol.asyncDispose]: () => unmountStorage(join(root, 'graph')),
   }
 }

@@ -1,5 +1,5 @@
 /** Who is measured: each keeps images, and gives writable layers on them a life. */
-import type { BenchImage } from './images.ts'
+import type { BenchImage } from '../inputs/images.ts'
 
 /** Steps that are measured. */
 export const STEPS = ['create', 'mount', 'unmount', 'remove'] as const
@@ -23,6 +23,8 @@ export interface Contestant extends AsyncDisposable {
   mount?(id: string): Promise<Mounted>
   unmount?(id: string): Promise<void>
   remove(id: string): Promise<void>
+  /** Makes its files visible, for those without a mount; not measured. */
+  look?(id: string): Promise<Mounted & AsyncDisposable>
   /** Puts a tar's files into a layer, for those without a mount; not measured. */
   put?(id: string, tar: string): Promise<void>
   /** What is asked of a layer with changes; `uncommit` undoes what a commit made, unmeasured. */

@@ -2,10 +2,13 @@
  * Docker with overlay2: by its command, and by its API on one connection. It mounts a container's
  * layer only when it runs it, so there is no step for that; `create` makes an init layer too.
  */
+
+import { mkdir } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { type Docker, startDocker } from '../../interop/docker.ts'
-import type { Contestant } from './contestant.ts'
+import { run } from '../../interop/run.ts'
+import type { Contestant, Mounted } from './contestant.ts'
 
 export async function dockerCommand(dir: string): Promise<Contestant> {
   const docker = await startDocker(join(dir, 'docker-command'), undefined, 'overlay2')
@@ -14,6 +17,7 @@ export async function dockerCommand(dir: string): Promise<Contestant> {
     name: 'docker (command)',
     by: 'command',
     create: async ({ name }, id) => void (await docker('create', '--name', id, name)),
+    look: (id) => mountedByHand(docker, id),
     remove: async (id) => void (await docker('rm', id)),
     questions: {
       list: async (id) => void (await docker('diff', id)),
@@ -76,4 +80,14 @@ function filled(docker: Docker): Pick<Contestant, 'load' | 'put'> {
     load: async ({ archive }) => void (await docker('load', '-q', '-i', archive)),
     put: async (id, tar) => void (await docker('cp', '-q', `${tar}/.`, `${id}:/`)),
   }
+}
+
+/** As the daemon mounts it when a container runs. */
+async function mountedByHand(docker: Docker, id: string): Promise<Mounted & AsyncDisposable> {
+  const said = await docker('inspect', '-f', '{{json .GraphDriver.Data}}', id)
+  const { LowerDir, UpperDir, WorkDir, MergedDir: path } = JSON.parse(said)
+  const options = `lowerdir=${LowerDir},upperdir=${UpperDir},workdir=${WorkDir}`
+  await mkdir(path, { recursive: true })
+  await run('mount', ['-t', 'overlay', '-o', options, 'overlay', path])
+  return { path, [Symbol.asyncDispose]: async () => void (await run('umount', [path])) }
 }

@@ -1,12 +1,12 @@
 /** varve: as a library, and as a command. */
-import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Layer, Mount, RWLayer } from '@varve/core'
 import { open } from 'varve'
 import { run } from '../../interop/run.ts'
+import type { BenchImage } from '../inputs/images.ts'
+import { builtCommand } from '../stores/varve.ts'
 import type { Contestant } from './contestant.ts'
-import type { BenchImage } from './images.ts'
 
 /** What an open layer has here. */
 interface Held {
@@ -16,8 +16,8 @@ interface Held {
 }
 
 /** Calls in this process, on a store that is open. */
-export async function varveLibrary(dir: string): Promise<Contestant> {
-  const opened = await open({ root: join(dir, 'varve-library'), driver: 'overlay2' })
+export async function varveLibrary(root: string, driver: string): Promise<Contestant> {
+  const opened = await open({ root, driver })
   const { store, images } = opened
   const held = new Map<string, Held>()
   const get = (id: string): Held => {
@@ -27,7 +27,7 @@ export async function varveLibrary(dir: string): Promise<Contestant> {
   }
   const tops = new Map<string, Layer['chainID']>()
   return {
-    name: 'varve (library)',
+    name: `varve, ${driver} (library)`,
     by: 'call',
     async load({ name, archive }) {
       for (const { chainID } of await images.load(archive)) if (chainID) tops.set(name, chainID)
@@ -70,17 +70,15 @@ export async function varveLibrary(dir: string): Promise<Contestant> {
 }
 
 /** The built command, as users run it; the start of Node is in every step. */
-export async function varveCommand(dir: string, checkout: string): Promise<Contestant> {
-  const bin = join(checkout, 'packages/cli/dist/bin.js')
-  if (!existsSync(bin)) throw new Error('Cannot measure varve: run npm run build first')
-  const root = join(dir, 'varve-command')
+export async function varveCommand(root: string, driver: string): Promise<Contestant> {
+  const bin = builtCommand()
   await mkdir(root, { recursive: true })
   const varve = async (...args: string[]) => {
-    const how = [bin, '--root', root, '--driver', 'overlay2', '--no-progress']
+    const how = [bin, '--root', root, '--driver', driver, '--no-progress']
     return (await run(process.execPath, [...how, ...args])).trim()
   }
   return {
-    name: 'varve (command)',
+    name: `varve, ${driver} (command)`,
     by: 'command',
     load: async ({ archive }: BenchImage) => void (await varve('load', archive)),
     create: async ({ name }, id) => void (await varve('create', '--name', id, name)),

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { link, mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { run } from '../interop/run.ts'
+import { run } from '../../interop/run.ts'
 
 const OCI = 'application/vnd.oci.image'
 
@@ -40,7 +40,7 @@ export async function wrap(
   const configText = JSON.stringify({
     architecture: 'amd64',
     os: 'linux',
-    config: {},
+    config: { Cmd: ['/nothing'] },
     rootfs: { type: 'layers', diff_ids: [diffID] },
     history: [{ created: '2026-01-01T00:00:00Z' }],
   })

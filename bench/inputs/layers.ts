@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { debianRoot } from '../interop/debian.ts'
-import { run } from '../interop/run.ts'
+import { debianRoot } from '../../interop/debian.ts'
+import { run } from '../../interop/run.ts'
 
 export const COMPRESSIONS = ['tar', 'gz', 'zst'] as const
 export type Compression = (typeof COMPRESSIONS)[number]
@@ -29,14 +29,14 @@ export async function realLayers(dir: string, checkout: string): Promise<BenchLa
 }
 
 /**
- * The checkout's own dependencies, four times, without files of more than a megabyte: the few
+ * The checkout's own dependencies, three times, without files of more than a megabyte: the few
  * binaries of runtimes among them would be most of the bytes.
  */
 async function nodeModules(dir: string, from: string): Promise<string> {
   if (existsSync(dir)) return dir
   const making = `${dir}.making`
   await rm(making, { recursive: true, force: true })
-  for (const copy of ['a', 'b', 'c', 'd']) {
+  for (const copy of ['a', 'b', 'c']) {
     const to = join(making, copy, 'node_modules')
     await mkdir(to, { recursive: true })
     await run('sh', [
