@@ -3,5 +3,9 @@ import type { WindowsDriver } from './windows-driver.ts'
 
 /** As `readOnlyDriver` of `@varve/trees`; base images cannot be made known to it either. */
 export function readOnlyDriver(driver: WindowsDriver, root: string): WindowsDriver {
-  return { ...readOnly(driver, root), baseImages: refuseChanges(root) }
+  return {
+    ...readOnly(driver, root),
+    files: (id) => driver.files(id),
+    baseImages: refuseChanges(root),
+  }
 }
