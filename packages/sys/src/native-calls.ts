@@ -175,6 +175,4 @@ export interface NativeCalls extends MountCalls, DeviceCalls, QuotaCalls {
     length: number,
     operation: 'shared' | 'exclusive' | 'unlock',
   ): boolean
-  /** The process's file mode mask; set it once at the start, threads share it. */
-  umask(mask: number): number
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
@@ -110,15 +111,16 @@ export function modeOf(path: string): number {
   return fs.lstatSync(path).mode & 0o7777
 }
 
-/** Runs with another file mode mask; workers of Bun may not call `process.umask`. */
-export async function withUmask(mask: number, run: () => Promise<void>): Promise<void> {
-  const set = (value: number) => sys.native?.umask(value) ?? process.umask(value)
-  const before = set(mask)
-  try {
-    await run()
-  } finally {
-    set(before)
-  }
+/** Applies under another file mode mask, in a process of its own: threads share it. */
+export function applyUnderMask(mask: string, entries: readonly Made[]): string {
+  const root = tempDir()
+  const child = join(import.meta.dirname, '../children/apply.ts')
+  const words = 'Deno' in globalThis ? ['run', '-A'] : []
+  const command = [process.execPath, ...words, '--conditions=@varve/source', child, root]
+  execFileSync('sh', ['-c', 'umask "$0"; exec "$@"', mask, ...command], {
+    input: makeTar(...entries),
+  })
+  return root
 }
 
 /** Times as the system has them; not every runtime's `node:fs` tells them exactly. */

@@ -50,7 +50,6 @@ export interface Libc {
   syncfs(fd: number): number
   flock(fd: number, operation: number): number
   fcntl(fd: number, command: number, argument: Uint8Array): number
-  umask(mask: number): number
   mount(from: Uint8Array, to: Uint8Array, type: Uint8Array, flags: number, data: Uint8Array): number
   umount2(target: Uint8Array, flags: number): number
   fsopen(type: Uint8Array, flags: number): number
@@ -188,7 +187,6 @@ export function loadLibc(): Libc {
     syncfs,
     flock: bind('flock', ['int', 'int']),
     fcntl: bind('fcntl', ['int', 'int', P]),
-    umask: bind('umask', ['uint']),
     mount: bind('mount', [P, P, P, 'ulong', P]),
     umount2: bind('umount2', [P, 'int']),
     fsopen: bindOrSyscall('fsopen', [P, 'uint']),

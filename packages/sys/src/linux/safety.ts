@@ -1,7 +1,7 @@
 import type { NativeCalls } from '../native-calls.ts'
 import type { Context } from './context.ts'
 
-type Safety = Pick<NativeCalls, 'fsync' | 'fdatasync' | 'syncfs' | 'flock' | 'lockRange' | 'umask'>
+type Safety = Pick<NativeCalls, 'fsync' | 'fdatasync' | 'syncfs' | 'flock' | 'lockRange'>
 
 /** sys/file.h, each with `LOCK_NB`. */
 const FLOCK = { shared: 1 | 4, exclusive: 2 | 4, unlock: 8 } as const
@@ -36,6 +36,5 @@ export function safetyCalls(context: Context): Safety {
       view.setBigInt64(16, BigInt(length), true)
       return libc.fcntl(fd, F_OFD_SETLK, range) >= 0 || taken('fcntl')
     },
-    umask: (mask) => libc.umask(mask),
   }
 }
