@@ -10,9 +10,10 @@ import { appendFileSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Entrant, field, rotated } from './harness/entrants.ts'
-import { facts } from './harness/machine.ts'
+import { facts, tell } from './harness/machine.ts'
 import { type BenchOptions, requireSpace, runBench } from './harness/options.ts'
 import { Samples, timed } from './harness/samples.ts'
+import { roundsText } from './harness/tables.ts'
 import { type BenchImage, FILES, fileName, stackedImage, wideImage } from './inputs/images.ts'
 import { containerd } from './life/containerd.ts'
 import { containersStorage } from './life/containers-storage.ts'
@@ -41,14 +42,19 @@ await runBench({
     const samples = new Samples()
     await using contestants = await field(entrants(scratch), only)
     const { all } = contestants
-    for (const image of [...stacks, wide]) for (const one of all) await one.load(image)
+    for (const image of [...stacks, wide]) {
+      for (const one of all) {
+        tell(`${one.name} loads ${image.name}`)
+        await one.load(image)
+      }
+    }
     for (const image of stacks) await live(all, image, rounds, samples)
     for (const count of CHANGES) await ask(all, wide, count, { rounds, scratch }, samples)
     return [
       await facts(
         dir,
         ['dockerd', 'buildah', 'podman', 'containerd'],
-        `Warm cache. Medians of ${rounds} rounds, interleaved, and in parentheses what nine of ten were below.`,
+        `Warm cache. Medians of ${roundsText(rounds)}, interleaved, and in parentheses what nine of ten were below.`,
       ),
       ...stacks.map((image) => lifeTable(titleOf(image), all, samples)),
       diffTable(`Changes over ${FILES.toLocaleString('en')} files`, CHANGES, all, samples),
@@ -88,6 +94,7 @@ async function live(
   samples: Samples,
 ): Promise<void> {
   const title = titleOf(image)
+  tell(title)
   for (let round = -1; round < rounds; round++) {
     for (const one of rotated(all, Math.max(round, 0))) {
       const id = `life-${image.layers}-${round + 1}`
@@ -128,6 +135,7 @@ async function ask(
 ): Promise<void> {
   const names = Array.from({ length: count }, (_, i) => fileName(i * Math.floor(FILES / count)))
   for (const one of all) {
+    tell(`${count} changes of ${one.name}`)
     const id = `changed-${count}`
     await one.create(wide, id)
     await change(one, id, names, join(scratch, 'tree'))
@@ -135,7 +143,7 @@ async function ask(
       Question,
       (id: string) => Promise<void>,
     ][]) {
-      for (let round = -1; round < Math.min(rounds, 10); round++) {
+      for (let round = -1; round < Math.min(rounds, 5); round++) {
         const { ms } = await timed(() => call(id))
         if (round >= 0) samples.note(`${one.name} ${question} ${count}`, ms)
         if (question === 'commit') await one.uncommit?.(id)

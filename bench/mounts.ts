@@ -10,7 +10,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Entrant, field, rotated } from './harness/entrants.ts'
-import { facts } from './harness/machine.ts'
+import { facts, tell } from './harness/machine.ts'
 import { type Cost, measure } from './harness/measure.ts'
 import { type BenchOptions, requireSpace, runBench } from './harness/options.ts'
 import { Samples, timed } from './harness/samples.ts'
@@ -84,7 +84,7 @@ async function measureLayer(
   await using contestants = await field(entrants(scratch), only)
   const all = contestants.all.map((one, i) => ({ one, id: `of-${i}` }))
   for (const { one, id } of all) {
-    console.error(`${layer.name}: ${one.name} loads it`)
+    tell(`${one.name} loads ${layer.name}`)
     await one.load(image)
     await one.create(image, id)
   }
@@ -151,7 +151,7 @@ async function readThrough(
     const cost = await measure(readAll(mounted.path))
     const key = `read all, ${step} ${one.name}`
     reads.set(key, [...(reads.get(key) ?? []), cost])
-    console.error(`${layer.name}: ${key}: ${cost.wallSeconds} s`)
+    tell(`${layer.name}: ${key}: ${cost.wallSeconds.toFixed(2)} s`)
   }
 }
 

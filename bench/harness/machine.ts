@@ -10,6 +10,11 @@ export async function fileSystemOf(dir: string): Promise<string> {
   return source.startsWith('/dev/loop') ? `${type} on a loop device` : type
 }
 
+/** Says how far a bench is, where it does not get into the way of its tables. */
+export function tell(what: string): void {
+  console.error(`${new Date().toTimeString().slice(0, 8)} ${what}`)
+}
+
 /** Whether a program is there. */
 export async function isInstalled(program: string): Promise<boolean> {
   return await run('which', [program]).then(

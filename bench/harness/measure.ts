@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { medianOf } from './tables.ts'
 
 /** What one run cost. */
 export interface Cost {
@@ -56,13 +57,11 @@ function peakOf(pid: number): number {
   return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
 }
 
-/** The middle value, by each measure on its own. */
+/** By each measure on its own. */
 export function median(costs: readonly Cost[]): Cost {
-  const middle = (of: (cost: Cost) => number) =>
-    costs.map(of).sort((a, b) => a - b)[Math.floor(costs.length / 2)] ?? Number.NaN
   return {
-    wallSeconds: middle((cost) => cost.wallSeconds),
-    cpuSeconds: middle((cost) => cost.cpuSeconds),
-    peakMB: middle((cost) => cost.peakMB),
+    wallSeconds: medianOf(costs.map((cost) => cost.wallSeconds)),
+    cpuSeconds: medianOf(costs.map((cost) => cost.cpuSeconds)),
+    peakMB: medianOf(costs.map((cost) => cost.peakMB)),
   }
 }

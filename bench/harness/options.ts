@@ -10,7 +10,7 @@ import { replaceTables } from './tables.ts'
 export interface BenchOptions {
   /** Where inputs are made, once, and kept. */
   readonly dir: string
-  /** For stores and results; empty at the start, gone at the end. */
+  /** For stores and results, this bench's own; empty at the start, gone at the end. */
   readonly scratch: string
   readonly rounds: number
   /** Part of the names of those who take part. */
@@ -40,7 +40,12 @@ export async function runBench(bench: Bench): Promise<void> {
     },
   })
   const { dir, only, print } = values
-  const options = { dir, only, rounds: Number(values.rounds), scratch: join(dir, 'scratch') }
+  const options = {
+    dir,
+    only,
+    rounds: Number(values.rounds),
+    scratch: join(dir, `scratch-${bench.section}`),
+  }
   try {
     if (!Number.isSafeInteger(options.rounds) || options.rounds < 0) {
       throw new Error(`Cannot measure ${values.rounds} rounds: give a whole number`)

@@ -30,9 +30,17 @@ function timesText(times: number): string {
   return times < 10 ? times.toPrecision(2) : times.toFixed(0)
 }
 
-/** The middle of some values; of two, the greater. */
+/** The middle of some values, or what is between the middle two. */
 export function medianOf(values: readonly number[]): number {
-  return quantile(values, 0.5)
+  const sorted = [...values].sort((a, b) => a - b)
+  const half = (values.length - 1) / 2
+  const [low = Number.NaN, high = low] = [sorted[Math.floor(half)], sorted[Math.ceil(half)]]
+  return (low + high) / 2
+}
+
+/** `1 round`, `3 rounds`. */
+export function roundsText(rounds: number): string {
+  return rounds === 1 ? '1 round' : `${rounds} rounds`
 }
 
 /** Milliseconds: the median, and where nine of ten were below if there are ten. */
@@ -40,11 +48,9 @@ export function milliseconds(samples: readonly number[] | string | undefined): s
   if (samples === undefined) return 'n/a'
   if (typeof samples === 'string') return samples
   const median = msText(medianOf(samples))
-  return samples.length < 10 ? median : `${median} (${msText(quantile(samples, 0.9))})`
-}
-
-function quantile(values: readonly number[], part: number): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length * part)] ?? Number.NaN
+  if (samples.length < 10) return median
+  const sorted = [...samples].sort((a, b) => a - b)
+  return `${median} (${msText(sorted[Math.floor(sorted.length * 0.9)] ?? Number.NaN)})`
 }
 
 function msText(ms: number): string {

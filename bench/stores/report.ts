@@ -1,4 +1,5 @@
 /** The tables of taking layers in, giving them back and deleting them. */
+import { tell } from '../harness/machine.ts'
 import { type Cost, median } from '../harness/measure.ts'
 import { multiples, table } from '../harness/tables.ts'
 import { type BenchLayer, COMPRESSIONS, type Compression } from '../inputs/layers.ts'
@@ -14,7 +15,7 @@ export class Costs {
   note(layer: BenchLayer, how: Compression, name: string, phase: Phase, cost: Cost): void {
     const key = keyOf(layer, how, name, phase)
     this.#seen.set(key, [...(this.#seen.get(key) ?? []), cost])
-    console.error(`${key}: ${text(cost)}`)
+    tell(`${key}: ${text(cost)}`)
   }
 
   /** By each measure on its own. */
