@@ -19,7 +19,7 @@ import {
   toStream,
   wrapError,
 } from '@varve/core'
-import { isThere, layersIn } from '@varve/trees'
+import { findLayer, isThere, layersIn, onLayers } from '@varve/trees'
 import { differences } from './diff/differences.ts'
 import { parentOf } from './home.ts'
 import { checkImage } from './image/check-image.ts'
@@ -99,24 +99,16 @@ export class ErofsDriver implements Driver {
   }
 
   async mount(id: CacheID, options: MountOptions = {}): Promise<Mount> {
-    await this.#find(id)
-    try {
-      return await mountLayer(this.#parts, id, options)
-    } catch (error) {
-      throw wrapError(error, `Cannot mount layer ${id}`, { id })
-    }
+    const parts = this.#parts
+    return onLayers(parts.home, 'mount', [id], () => mountLayer(parts, id, options))
   }
 
   async unmount(
     id: CacheID,
     options: CallOptions & { readonly readOnly?: boolean; readonly all?: boolean } = {},
   ): Promise<number> {
-    await this.#find(id)
-    try {
-      return await unmountLayer(this.#parts, id, options)
-    } catch (error) {
-      throw wrapError(error, `Cannot unmount layer ${id}`, { id })
-    }
+    const parts = this.#parts
+    return onLayers(parts.home, 'unmount', [id], () => unmountLayer(parts, id, options))
   }
 
   async kept(id: CacheID): Promise<readonly KeptMount[]> {
@@ -125,13 +117,9 @@ export class ErofsDriver implements Driver {
   }
 
   async reset(id: CacheID, parent: CacheID | undefined, options: CallOptions = {}): Promise<void> {
-    await this.#find(id)
-    if (parent !== undefined) await this.#find(parent)
-    try {
-      await resetLayer(this.#parts, id, parent, options)
-    } catch (error) {
-      throw wrapError(error, `Cannot reset layer ${id}`, { id })
-    }
+    const parts = this.#parts
+    const reset = () => resetLayer(parts, id, parent, options)
+    await onLayers(parts.home, 'reset', parent === undefined ? [id] : [id, parent], reset)
   }
 
   async applyDiff(
@@ -147,12 +135,8 @@ export class ErofsDriver implements Driver {
   }
 
   async replace(id: CacheID, by: CacheID, options: CallOptions = {}): Promise<void> {
-    for (const each of [id, by]) await this.#find(each)
-    try {
-      await replaceLayer(this.#parts, id, by, options)
-    } catch (error) {
-      throw wrapError(error, `Cannot replace layer ${id}`, { id, by })
-    }
+    const parts = this.#parts
+    await onLayers(parts.home, 'replace', [id, by], () => replaceLayer(parts, id, by, options))
   }
 
   diff(id: CacheID, parent?: CacheID, options: CallOptions = {}): ReadableStream<Uint8Array> {
@@ -176,7 +160,8 @@ export class ErofsDriver implements Driver {
 
   async *verify(id: CacheID): AsyncIterable<string> {
     await this.#find(id)
-    yield* checkImage(this.#parts.home, id)
+    const { home, sys } = this.#parts
+    yield* checkImage(home, id, sys.native)
   }
 
   async sync(ids: readonly CacheID[]): Promise<void> {
@@ -248,8 +233,7 @@ export class ErofsDriver implements Driver {
   }
 
   async #find(id: CacheID): Promise<void> {
-    if (await isThere(this.#parts.home.layer(asCacheID(id)))) return
-    throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
+    await findLayer(this.#parts.home, id)
   }
 }
 

@@ -1,9 +1,9 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
-import { asCacheID, type CacheID, LayerError } from '@varve/core'
+import type { CacheID } from '@varve/core'
 import type { Sys } from '@varve/sys'
-import { isThere, setMode, syncNames } from '@varve/trees'
+import { setMode, syncNames } from '@varve/trees'
 
 /**
  * Where things are. Docker's vfs driver has `dir/`, with one directory for each layer and nothing
@@ -64,11 +64,4 @@ async function makeDirectory(path: string, recursive: boolean): Promise<string |
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
     throw error
   }
-}
-
-/** Where a layer is that must be there. @throws LayerError `ERR_LAYER_NOT_FOUND` */
-export async function findLayer(home: Home, id: CacheID): Promise<string> {
-  const path = home.layer(asCacheID(id))
-  if (await isThere(path)) return path
-  throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
 }

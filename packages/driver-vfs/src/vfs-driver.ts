@@ -20,8 +20,7 @@ import {
   toStream,
   wrapError,
 } from '@varve/core'
-import { isThere, layersIn } from '@varve/trees'
-import { findLayer } from './home.ts'
+import { findLayer, isThere, layersIn, onLayers } from '@varve/trees'
 import { applyDiff } from './layers/apply-diff.ts'
 import { makeLayer, refuseStorageOptions } from './layers/make-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
@@ -93,13 +92,9 @@ export class VfsDriver implements Driver {
     id: CacheID,
     options: CallOptions & { readonly readOnly?: boolean; readonly all?: boolean } = {},
   ): Promise<number> {
-    await this.#find(id)
+    const { home, mounts } = this.#parts
     const { readOnly = false, all = false } = options
-    try {
-      return await this.#parts.mounts.unkeep(id, readOnly, all)
-    } catch (error) {
-      throw wrapError(error, `Cannot unmount layer ${id}`, { id })
-    }
+    return onLayers(home, 'unmount', [id], () => mounts.unkeep(id, readOnly, all))
   }
 
   async kept(id: CacheID): Promise<readonly KeptMount[]> {

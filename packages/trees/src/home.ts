@@ -1,7 +1,7 @@
 import { chmod, lstat, readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import process from 'node:process'
-import { type CacheID, isCacheID, LayerError } from '@varve/core'
+import { asCacheID, type CacheID, isCacheID, LayerError, wrapError } from '@varve/core'
 import type { Sys } from '@varve/sys'
 
 /** Whether there is something at a path; a symbolic link is. */
@@ -12,6 +12,37 @@ export async function isThere(path: string): Promise<boolean> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
     throw error
+  }
+}
+
+/** Where a driver keeps each layer. */
+export interface LayerPlaces {
+  layer(id: CacheID): string
+}
+
+/** Where a layer is that must be there. @throws LayerError `ERR_LAYER_NOT_FOUND` */
+export async function findLayer(home: LayerPlaces, id: CacheID): Promise<string> {
+  const path = home.layer(asCacheID(id))
+  if (await isThere(path)) return path
+  throw new LayerError('ERR_LAYER_NOT_FOUND', `Cannot find layer ${id}`, { data: { id } })
+}
+
+/**
+ * A call on layers that must be there; what it throws says what was attempted on the first.
+ *
+ * @param verb as in “Cannot mount layer …”
+ */
+export async function onLayers<T>(
+  home: LayerPlaces,
+  verb: string,
+  ids: readonly [CacheID, ...CacheID[]],
+  run: () => Promise<T>,
+): Promise<T> {
+  for (const id of ids) await findLayer(home, id)
+  try {
+    return await run()
+  } catch (error) {
+    throw wrapError(error, `Cannot ${verb} layer ${ids[0]}`, { id: ids[0] })
   }
 }
 

@@ -7,7 +7,16 @@
 export { type Aside, openAside, type RemoveTree, sweepAside } from './aside.ts'
 export { type Asides, applyAside, asidesIn } from './asides.ts'
 export { fileSystemOf } from './file-system.ts'
-export { isThere, layersIn, refuseChanges, setMode, syncNames } from './home.ts'
+export {
+  findLayer,
+  isThere,
+  type LayerPlaces,
+  layersIn,
+  onLayers,
+  refuseChanges,
+  setMode,
+  syncNames,
+} from './home.ts'
 export { readKept, writeKept } from './kept-count.ts'
 export { mountPointsIn } from './mount-points.ts'
 export { createPace, type Pace } from './pace.ts'

@@ -1,6 +1,14 @@
 import { join } from 'node:path'
 import { type CacheID, type Driver, LayerError, type Mount, type MountOptions } from '@varve/core'
-import { type MountPoints, PLACES, type Place, type Stack } from '@varve/overlayfs'
+import {
+  endKeptMount,
+  type MountOn,
+  type MountPoints,
+  PLACES,
+  type Place,
+  type Stack,
+  useMount,
+} from '@varve/overlayfs'
 import type { Home } from '../home.ts'
 import { layersOfImage } from '../image/open-image.ts'
 import { requireVerity } from '../image/verity.ts'
@@ -116,39 +124,15 @@ export function stackOf(
     : { lowers: [own, ...lowers] }
 }
 
-/** One more user of a layer's mount. */
 async function use(
   mounts: MountPoints,
   id: CacheID,
   place: Place,
-  mountOn: (target: string) => void,
+  mountOn: MountOn,
   { signal, keep }: MountOptions,
 ): Promise<Mount> {
   using _lock = await mounts.lock(id, signal)
-  const path = mounts.use(id, place, mountOn)
-  if (keep) keepOrLeave(mounts, id, place)
-  let used = true
-  return {
-    path,
-    readOnly: place === 'view',
-    async [Symbol.asyncDispose]() {
-      if (!used) return
-      used = false
-      if (!mounts.uses(id, place)) return
-      using _lock = await mounts.lock(id)
-      mounts.leave(id, place)
-    },
-  }
-}
-
-/** What could not be kept is left again. */
-function keepOrLeave(mounts: MountPoints, id: CacheID, place: Place): void {
-  try {
-    mounts.keep(id, place)
-  } catch (error) {
-    mounts.leave(id, place)
-    throw error
-  }
+  return useMount(mounts, id, place, mountOn, keep)
 }
 
 /**
@@ -164,15 +148,8 @@ export async function unmountLayer(
   const { home } = parts
   const { mounts } = mountingOf(parts, `Cannot unmount layer ${id}`)
   using _lock = await mounts.lock(id, options.signal)
-  // One that was asked for writable is not, if the layer is final.
-  const isFinal = !(await isReadWrite(home, id)) || (await isCommitted(home, id))
-  const readOnly = options.readOnly || (mounts.kept(id, 'merged') === 0 && isFinal)
-  const left = mounts.unkeep(id, readOnly ? 'view' : 'merged', options.all === true)
-  if (left !== undefined) return left
-  const kind = options.readOnly ? 'read-only mount' : 'mount'
-  throw new LayerError('ERR_MOUNT_NOT_FOUND', `Cannot unmount layer ${id}: no ${kind} is kept`, {
-    data: { id, readOnly: options.readOnly === true },
-  })
+  const final = !(await isReadWrite(home, id)) || (await isCommitted(home, id))
+  return endKeptMount(mounts, id, options, final)
 }
 
 type UnmountOptions = NonNullable<Parameters<NonNullable<Driver['unmount']>>[1]>

@@ -1,21 +1,21 @@
 import { rename } from 'node:fs/promises'
 import { type CacheID, type CallOptions, LayerError } from '@varve/core'
 import { openErofs } from '@varve/erofs'
+import { requireUnused } from '@varve/overlayfs'
 import { isThere, refuseMounted } from '@varve/trees'
 import { type Home, parentOf } from '../home.ts'
 import { readSum, sumFile, sumOf } from '../image/image-sum.ts'
 import { openImage } from '../image/open-image.ts'
-import { digestFile } from '../image/verity.ts'
+import { digestFile, enableVerity } from '../image/verity.ts'
 import type { Parts } from '../parts.ts'
 import { sweepMounts } from './cleanup.ts'
-import { requireUnused } from './remove-layer.ts'
 
 /**
  * Gives a layer the image of another one. Images above point into it by block, so it must be the
  * very same one, as it was before it was damaged; what says so is its sum.
  *
- * @throws LayerError `ERR_MOUNT_IN_USE`; `ERR_NOT_SUPPORTED` if the images differ, or one is under
- *   fs-verity and the other is not
+ * @throws LayerError `ERR_MOUNT_IN_USE`; `ERR_NOT_SUPPORTED` if the images differ, or the old one was
+ *   under fs-verity and the new one cannot be
  */
 export async function replaceLayer(
   parts: Parts,
@@ -39,10 +39,7 @@ export async function replaceLayer(
     )
   }
   if ((await isThere(digestFile(home, id))) && !(await isThere(digestFile(home, by)))) {
-    throw new LayerError('ERR_NOT_SUPPORTED', `${attempt}: its image was under fs-verity`, {
-      data: { id, by },
-      hint: 'Open the driver with verity',
-    })
+    await enableVerity(sys.native, home, by, home.image(by))
   }
   cache.drop(id)
   // The image first: killed after it, what is left is the sum of the same image, or a damaged one.

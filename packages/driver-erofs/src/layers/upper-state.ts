@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { type CacheID, type CallOptions, LayerError } from '@varve/core'
+import { requireUnused } from '@varve/overlayfs'
 import { AT, O } from '@varve/sys'
 import { ITSELF, isThere, layersIn, refuseMounted } from '@varve/trees'
 import type { Home } from '../home.ts'
 import { type Mounting, mountingOf, type Parts } from '../parts.ts'
 import { isCommitted, isReadWrite } from './chain.ts'
 import { makeUpper } from './make-layer.ts'
-import { requireUnused } from './remove-layer.ts'
 
 /** In a layer's directory, so that it is in the same quota: first what is new, then what is old. */
 const OTHER = 'diff.other'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { type CacheID, type Driver, LayerError, type Mount, type MountOptions } from '@varve/core'
-import { type MountPoints, PLACES, type Place, type View } from '@varve/overlayfs'
+import type { CacheID, Driver, Mount, MountOptions } from '@varve/core'
+import { endKeptMount, PLACES, type Place, useMount, type View } from '@varve/overlayfs'
 import { AT, O } from '@varve/sys'
 import { beginMount, clearKernelMark } from '../options/volatile.ts'
 import type { Parts } from '../parts.ts'
@@ -24,22 +24,9 @@ export async function mountLayer(parts: Parts, id: CacheID, options: MountOption
   }
   const place: Place = readOnly ? 'view' : 'merged'
   const volatile = await beginMount(parts, id)
-  const path = mounts.use(id, place, (target) =>
-    mountOn(parts, id, layout, target, { ...options, readOnly, committed, volatile }),
-  )
-  if (options.keep) keep(mounts, id, place)
-  let used = true
-  return {
-    path,
-    readOnly,
-    async [Symbol.asyncDispose]() {
-      if (!used) return
-      used = false
-      if (!mounts.uses(id, place)) return
-      using _lock = await mounts.lock(id)
-      mounts.leave(id, place)
-    },
-  }
+  const mountAt = (target: string) =>
+    mountOn(parts, id, layout, target, { ...options, readOnly, committed, volatile })
+  return useMount(mounts, id, place, mountAt, options.keep)
 }
 
 /**
@@ -53,28 +40,10 @@ export async function unmountLayer(
   options: UnmountOptions,
 ): Promise<number> {
   using _lock = await mounts.lock(id, options.signal)
-  // One that was asked for writable is not, once another layer stands on this one.
-  const readOnly =
-    options.readOnly || (mounts.kept(id, 'merged') === 0 && (await isCommitted(home, id)))
-  const left = mounts.unkeep(id, readOnly ? 'view' : 'merged', options.all === true)
-  if (left !== undefined) return left
-  const kind = options.readOnly ? 'read-only mount' : 'mount'
-  throw new LayerError('ERR_MOUNT_NOT_FOUND', `Cannot unmount layer ${id}: no ${kind} is kept`, {
-    data: { id, readOnly: options.readOnly === true },
-  })
+  return endKeptMount(mounts, id, options, await isCommitted(home, id))
 }
 
 type UnmountOptions = NonNullable<Parameters<NonNullable<Driver['unmount']>>[1]>
-
-/** What could not be kept is left again. */
-function keep(mounts: MountPoints, id: CacheID, place: Place): void {
-  try {
-    mounts.keep(id, place)
-  } catch (error) {
-    mounts.leave(id, place)
-    throw error
-  }
-}
 
 interface How {
   readonly readOnly: boolean

@@ -1,9 +1,7 @@
 import { mkdir, rename } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type CacheID, type CallOptions, LayerError } from '@varve/core'
-import { type MountPoints, PLACES } from '@varve/overlayfs'
+import type { CacheID, CallOptions } from '@varve/core'
+import { requireUnused } from '@varve/overlayfs'
 import { isThere, layersIn, refuseMounted } from '@varve/trees'
-import type { Home } from '../home.ts'
 import type { Parts } from '../parts.ts'
 import { readShortName, removeShortName } from './short-names.ts'
 
@@ -57,22 +55,4 @@ async function finishRemoval(
   const project = (await isThere(path)) ? quota.projectOf(path) : undefined
   await trees.remove(path, options)
   if (project !== undefined) quota.forget(project)
-}
-
-/**
- * Unmounts what is stale, and refuses if anything else is mounted. The layer must be locked.
- *
- * @throws LayerError `ERR_MOUNT_IN_USE`
- */
-export function requireUnused(home: Home, mounts: MountPoints, id: CacheID, attempt: string): void {
-  for (const place of PLACES) {
-    const found = mounts.sweep(id, place)
-    if (found !== 'used' && found !== 'kept') continue
-    const path = join(home.layer(id), place)
-    const why = found === 'kept' ? 'kept mounted' : 'in use'
-    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: ${path} is ${why}`, {
-      data: { id, path },
-      hint: 'Unmount it, then try again',
-    })
-  }
 }

@@ -1,9 +1,9 @@
 import { type CacheID, type CallOptions, LayerError } from '@varve/core'
+import { requireUnused } from '@varve/overlayfs'
 import { refuseMounted } from '@varve/trees'
 import type { Home } from '../home.ts'
 import type { Parts } from '../parts.ts'
 import { sweepMounts } from './cleanup.ts'
-import { requireUnused } from './remove-layer.ts'
 import { lowersOf, readShortName } from './short-names.ts'
 
 /**

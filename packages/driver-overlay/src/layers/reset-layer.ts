@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { type CacheID, type CallOptions, LayerError } from '@varve/core'
+import { requireUnused } from '@varve/overlayfs'
 import { AT, O, RENAME } from '@varve/sys'
 import { isThere, layersIn, refuseMounted } from '@varve/trees'
 import type { Home } from '../home.ts'
 import { forgetVolatileChanges } from '../options/volatile.ts'
 import type { Parts } from '../parts.ts'
 import { isCommitted, makeRoot } from './make-layer.ts'
-import { requireUnused } from './remove-layer.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 

@@ -1,7 +1,6 @@
 import { applyLayer } from '@varve/archive'
 import type { AppliedDiff, ByteSource, CacheID, CallOptions } from '@varve/core'
-import { applyAside } from '@varve/trees'
-import { findLayer } from '../home.ts'
+import { applyAside, findLayer } from '@varve/trees'
 import type { Parts } from '../parts.ts'
 
 /** Applies a tar on a layer; payloads that it no longer holds are kept aside. */

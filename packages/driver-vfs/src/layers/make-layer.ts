@@ -7,7 +7,7 @@ import {
   LayerError,
   wrapError,
 } from '@varve/core'
-import { findLayer } from '../home.ts'
+import { findLayer } from '@varve/trees'
 import type { Parts } from '../parts.ts'
 import { removeLayer } from './remove-layer.ts'
 

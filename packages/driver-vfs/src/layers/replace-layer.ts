@@ -1,6 +1,5 @@
 import { type CacheID, wrapError } from '@varve/core'
-import { refuseMounted } from '@varve/trees'
-import { findLayer } from '../home.ts'
+import { findLayer, refuseMounted } from '@varve/trees'
 import type { Parts } from '../parts.ts'
 import { inUse } from './layer-mounts.ts'
 
