@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { applyLayer, changesBetween, changesSize, diffSize, writeDiff } from '@varve/archive'
 import { type ByteSource, collect } from '@varve/core'
-import { AT } from '@varve/sys'
+import { AT, S } from '@varve/sys'
 import { createTarScanner, type TarEntry } from '@varve/tar'
 import { describe, expect, test } from 'vitest'
 import { makeTar } from './support/make-tar.ts'
@@ -187,6 +187,21 @@ describe('diff', () => {
       'fifo pipe',
     ])
     expect([entries[0]?.devmajor, entries[0]?.devminor]).toEqual([259, 70_000])
+  })
+
+  ffiTest('rule 43: what a socket took the place of is hidden (needs the FFI)', async () => {
+    const base = lower({ 'd/file': '1', 'd/kept': '2', 'tree/x': '3' })
+    const upper = copyOf(base)
+    for (const name of ['d/file', 'd/new', 'tree']) {
+      fs.rmSync(join(upper, name), { recursive: true, force: true })
+      sys.native?.mknodat(AT.FDCWD, Buffer.from(join(upper, name)), S.IFSOCK | 0o600)
+    }
+    expect(await changes(upper, base)).toEqual(['M /d', 'M /d/file', 'A /d/new', 'M /tree'])
+    const tar = await Array.fromAsync(writeDiff(upper, base, { sys }))
+    expect(await namesOf(tar)).toEqual(['directory d/', 'file d/.wh.file', 'file .wh.tree'])
+    const again = copyOf(base)
+    await applyLayer(again, tar, { sys })
+    expect(list(again)).toEqual(['d/', 'd/kept'])
   })
 
   rootTest('rule 38: capabilities lose their user namespace (needs root)', async () => {

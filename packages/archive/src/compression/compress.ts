@@ -1,6 +1,5 @@
 import { constants, createGzip, createZstdCompress } from 'node:zlib'
 import { type ByteSource, LayerError } from '@varve/core'
-import { Gzip } from 'fflate'
 
 /** How {@link compress} packs. */
 export interface CompressOptions {
@@ -69,6 +68,8 @@ function createZstd(level: number): ReturnType<typeof createZstdCompress> {
 }
 
 async function* portableGzip(source: ByteSource, level: number): AsyncGenerator<Uint8Array> {
+  // Most programs pack nothing, and it builds its tables when it is loaded.
+  const { Gzip } = await import('fflate')
   const out: Uint8Array[] = []
   const gzip = new Gzip({ level: level as 6, mtime: 0 }, (chunk) => {
     out.push(chunk)

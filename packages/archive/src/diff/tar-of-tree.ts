@@ -1,4 +1,4 @@
-import { LayerError } from '@varve/core'
+import { type Change, LayerError } from '@varve/core'
 import { type FileStat, S } from '@varve/sys'
 import { encodeHeader, endOfArchive, paddingFor, type TarHeader, type TarTime } from '@varve/tar'
 import { WHITEOUT_PREFIX } from '../apply/whiteouts.ts'
@@ -22,24 +22,27 @@ const TYPES: ReadonlyMap<number, TarHeader['type']> = new Map([
   [S.IFIFO, 'fifo'],
 ])
 
+/** Why a path is written; `unchanged` ones for the sake of others. */
+export type Reason = Change['kind'] | 'unchanged'
+
 /** Writes chosen paths of a tree as a layer tar. */
 export class TarOfTree {
   readonly #root: SafeRoot
-  readonly #paths: ReadonlyMap<string, boolean>
+  readonly #paths: ReadonlyMap<string, Reason>
   readonly #packer = new ChunkPacker()
   /** The first path of each file that has several, by inode. */
   readonly #first = new Map<string, string>()
 
-  /** @param paths in the order of the tar; true for a whiteout in its place */
-  constructor(root: SafeRoot, paths: ReadonlyMap<string, boolean>) {
+  /** @param paths in the order of the tar; a whiteout in place of those that are deleted */
+  constructor(root: SafeRoot, paths: ReadonlyMap<string, Reason>) {
     this.#root = root
     this.#paths = paths
   }
 
   *bytes(): Generator<Uint8Array> {
-    for (const [path, isWhiteout] of this.#paths) {
-      if (isWhiteout) yield* this.#whiteout(path)
-      else yield* this.#entry(path)
+    for (const [path, reason] of this.#paths) {
+      if (reason === 'delete') yield* this.#whiteout(path)
+      else yield* this.#entry(path, reason)
     }
     yield* this.#packer.add(endOfArchive())
     yield* this.#packer.rest()
@@ -52,15 +55,17 @@ export class TarOfTree {
     yield* this.#packer.add(encodeHeader(header))
   }
 
-  *#entry(path: string): Generator<Uint8Array> {
+  *#entry(path: string, reason: Reason): Generator<Uint8Array> {
     const { calls } = this.#root
     const { fd } = this.#root.open(parentOf(path))
     const base = fromBinary(baseOf(path))
     const stat = calls.statIfAny(fd, base)
-    // Gone since the trees were compared: then it is not in the tree.
-    if (!stat) return
-    const type = TYPES.get(stat.mode & S.IFMT)
-    if (type === undefined) return
+    const type = stat && TYPES.get(stat.mode & S.IFMT)
+    if (!stat || type === undefined) {
+      // A socket, or gone since the trees were compared: what was there before is gone all the same.
+      if (reason === 'modify') yield* this.#whiteout(path)
+      return
+    }
     const first = this.#firstName(path, stat, type)
     if (first !== undefined) {
       const header = headerOf(path, stat, 'link')

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { checkAborted, wrapError } from '@varve/core'
 import { codeOf } from '../safe-root/calls.ts'
 import { compareText, type Difference } from './compare-trees.ts'
-import { TarOfTree } from './tar-of-tree.ts'
+import { type Reason, TarOfTree } from './tar-of-tree.ts'
 import { compare, openPair, type TreeOptions } from './tree-options.ts'
 
 /**
@@ -10,8 +10,8 @@ import { compare, openPair, type TreeOptions } from './tree-options.ts'
  *
  * Same trees, same bytes: entries are sorted by raw path, whiteouts bear no time. Headers are those
  * that Docker writes: whole seconds, no user names, PAX where USTAR has no room. Files with several
- * names stay one file, also where a name has not changed. Sockets are left out, and the root's own
- * metadata. Holes are read as zeros without reading them.
+ * names stay one file, also where a name has not changed. The root's own metadata are left out, and
+ * sockets, though what they replaced is hidden. Holes are read as zeros without reading them.
  *
  * @param upper a trusted path to the tree
  * @param lower a trusted path to what it was; without it, everything is written
@@ -59,10 +59,9 @@ export async function* writeDiff(
   }
 }
 
-/** Path to whether it is a whiteout, in order. */
-function pathsToWrite({ changes, unchanged }: Difference): Map<string, boolean> {
-  const all: [string, boolean][] = changes.map(({ kind, path }) => [path, kind === 'delete'])
+function pathsToWrite({ changes, unchanged }: Difference): Map<string, Reason> {
+  const all: [string, Reason][] = changes.map(({ kind, path }) => [path, kind])
   if (unchanged.length === 0) return new Map(all)
-  for (const path of unchanged) all.push([path, false])
+  for (const path of unchanged) all.push([path, 'unchanged'])
   return new Map(all.sort(([a], [b]) => compareText(a, b)))
 }
