@@ -10,6 +10,7 @@ export type Phase = 'register' | 'export' | 'delete'
 /** What was measured of one layer, one compression, one contestant and one phase. */
 export class Costs {
   readonly #seen = new Map<string, Cost[]>()
+  readonly #failed = new Set<string>()
 
   /** Keeps a measurement, and tells it at once. */
   note(layer: BenchLayer, how: Compression, name: string, phase: Phase, cost: Cost): void {
@@ -18,10 +19,22 @@ export class Costs {
     tell(`${key}: ${text(cost)}`)
   }
 
+  /** A contestant did not get to the end with it. */
+  fails(layer: BenchLayer, how: Compression, name: string): void {
+    this.#failed.add(`${layer.name} ${how} ${name}`)
+  }
+
   /** By each measure on its own. */
   median(layer: BenchLayer, how: Compression, name: string, phase: Phase): Cost | undefined {
     const seen = this.#seen.get(keyOf(layer, how, name, phase))
     return seen && median(seen)
+  }
+
+  /** The same as a table has it. */
+  cell(layer: BenchLayer, how: Compression, name: string, phase: Phase): string {
+    const cost = this.median(layer, how, name, phase)
+    if (cost) return text(cost)
+    return this.#failed.has(`${layer.name} ${how} ${name}`) ? 'fails' : 'n/a'
   }
 }
 
@@ -35,8 +48,6 @@ const TITLES = COLUMNS.map(({ how, phase }) => (phase === 'register' ? `register
 
 /** Seconds, processor seconds and memory of one tree, and how the seconds compare. */
 export function costTables(layer: BenchLayer, names: readonly string[], costs: Costs): string {
-  const of = (name: string) =>
-    COLUMNS.map(({ how, phase }) => costs.median(layer, how, name, phase))
   const sizes = COMPRESSIONS.map((how) => `${(layer.bytes[how] / 1e6).toFixed(0)} MB .${how}`)
   return [
     `### ${layer.name}: ${layer.entries.toLocaleString('en')} entries, ${sizes.join(', ')}`,
@@ -45,14 +56,20 @@ export function costTables(layer: BenchLayer, names: readonly string[], costs: C
     '',
     ...table(
       ['', ...TITLES],
-      names.map((name) => [name, ...of(name).map((cost) => (cost ? text(cost) : 'n/a'))]),
+      names.map((name) => [
+        name,
+        ...COLUMNS.map(({ how, phase }) => costs.cell(layer, how, name, phase)),
+      ]),
     ),
     '',
     `Wall time as a multiple of that of ${names[0]}`,
     '',
     ...multiples(
       ['', ...TITLES],
-      names.map((name) => [name, ...of(name).map((cost) => cost?.wallSeconds)]),
+      names.map((name) => [
+        name,
+        ...COLUMNS.map(({ how, phase }) => costs.median(layer, how, name, phase)?.wallSeconds),
+      ]),
     ),
   ].join('\n')
 }
