@@ -29,6 +29,7 @@ export {
   type SecurityDescriptor,
 } from './codec/security-descriptor.ts'
 export { writeBackupToTar } from './codec/to-tar.ts'
+export { runImportChild } from './driver/apply/child/import-child.ts'
 export type { BaseImage } from './driver/base-images.ts'
 export { type WindowsOptions, windows } from './driver/windows.ts'
 export type { WindowsDriver } from './driver/windows-driver.ts'

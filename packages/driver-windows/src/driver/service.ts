@@ -23,6 +23,7 @@ export interface Ports {
 export class Service {
   readonly home: Home
   readonly hcs: Hcs
+  readonly fs: WinFs
   readonly privileges: Privileges
   readonly #ports: Ports
   readonly #info: HcsDriverInfo
@@ -35,6 +36,7 @@ export class Service {
   constructor(home: Home, ports: Ports, flavour: 0 | 1, wholePaths: boolean) {
     this.home = home
     this.hcs = ports.hcs
+    this.fs = ports.fs
     this.privileges = ports.privileges
     this.#ports = ports
     this.#wholePaths = wholePaths
@@ -107,7 +109,7 @@ export class Service {
 
   /** What reads or writes a layer on others needs. */
   async place(name: string, chain: readonly string[], root: WinRoot): Promise<UpperPlace> {
-    const { hcs, fs } = this.#ports
+    const { hcs, fs } = this
     const layers = await this.layers(chain)
     return { hcs, fs, info: this.#info, id: this.#id(name), chain: layers, root }
   }

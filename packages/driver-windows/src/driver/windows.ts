@@ -1,14 +1,15 @@
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { LayerError } from '@varve/core'
-import { openSys, openWindows, type Privileges, type Sys, type WinFs } from '@varve/sys'
+import { type Hcs, openSys, openWindows, type Sys, type WindowsLibraries } from '@varve/sys'
 import { asidesIn, openTrees } from '@varve/trees'
-import { emulatedDisks } from '../emulated/emulated-disks.ts'
-import { emulatedFs } from '../emulated/emulated-fs.ts'
-import { emulatedHcs } from '../emulated/emulated-hcs.ts'
+import { importInChild } from './apply/child/import-in-child.ts'
+import type { ServiceOfChild } from './apply/child/job.ts'
+import { type Command, ownCommand } from './apply/child/start-child.ts'
 import { type Importer, importFolder, importHere, importHome } from './apply/importer.ts'
 import { wrapHcs } from './errors.ts'
 import { Home } from './home.ts'
+import { imitation } from './imitation.ts'
 import { LayerUses } from './layers/layer-uses.ts'
 import type { Parts } from './parts.ts'
 import { readOnlyDriver } from './read-only.ts'
@@ -27,6 +28,15 @@ export interface WindowsOptions {
   readonly compat?: 'v1.11' | 'current'
   /** What does the work. Default: the host compute service on Windows, its imitation elsewhere. */
   readonly ports?: Partial<Ports>
+  /** Where to find the libraries of Windows, if not by their names. */
+  readonly libraries?: WindowsLibraries
+  /**
+   * Where tars are imported: in this process, in a `child` that opens the service for itself, or in
+   * one that a command starts, which calls `runImportChild`. Default: a child, if this driver has
+   * opened the host compute service itself; moby does the same, as what an import needs are
+   * privileges of a whole process. Differencing disks and TP4 never need any.
+   */
+  readonly importIn?: 'process' | 'child' | { readonly command: Command }
   /** The system, if it is open already. */
   readonly sys?: Sys
 }
@@ -57,7 +67,7 @@ export async function windows(options: WindowsOptions): Promise<WindowsDriver> {
   const { flavour = 'filter', compat = 'current', sys = openSys() } = options
   const home = new Home(resolve(options.root))
   try {
-    const ports = portsFor(options.ports)
+    const ports = portsFor(options)
     if (!options.readOnly) await home.make()
     const fileSystem = await ports.fs.fileSystemOf(home.root)
     if (fileSystem?.toUpperCase() === 'REFS') {
@@ -77,7 +87,7 @@ export async function windows(options: WindowsOptions): Promise<WindowsDriver> {
       fs: ports.fs,
       sys,
       trees,
-      importer: importerFor(service, ports.fs, sys, options),
+      importer: importerFor(service, sys, options),
       uses: new LayerUses(service),
       asides: asidesIn(home.aside, sys, (path) => trees.remove(path)),
       compat,
@@ -90,26 +100,29 @@ export async function windows(options: WindowsOptions): Promise<WindowsDriver> {
   }
 }
 
-function importerFor(service: Service, fs: WinFs, sys: Sys, options: WindowsOptions): Importer {
-  if (options.flavour === 'diff') return importHome(service, sys)
-  if (service.hcs.tp4) return importFolder(service, fs, sys)
-  return importHere(service, fs, options.compat ?? 'current')
+function importerFor(service: Service, sys: Sys, options: WindowsOptions): Importer {
+  const { flavour, compat = 'current', importIn = defaultPlace(service, options) } = options
+  if (flavour === 'diff') return importHome(service, sys)
+  if (service.hcs.tp4) return importFolder(service, sys)
+  if (importIn === 'process') return importHere(service, compat)
+  const command = importIn === 'child' ? ownCommand() : importIn.command
+  return importInChild(service, compat, serviceOfChild(service.hcs, options), command)
 }
 
-function portsFor(given: Partial<Ports> = {}): Ports {
+/** Ports that somebody has made are not to be had in another process. */
+function defaultPlace({ hcs }: Service, { ports }: WindowsOptions): 'child' | 'process' {
+  return hcs.kind === 'windows' && ports === undefined ? 'child' : 'process'
+}
+
+function serviceOfChild(hcs: Hcs, { libraries = {} }: WindowsOptions): ServiceOfChild {
+  if (hcs.kind === 'windows') return { kind: 'windows', libraries }
+  const { tp4 } = hcs
+  return { kind: 'directories', streaming: hcs.importLayerBegin !== undefined, tp4 }
+}
+
+function portsFor({ ports: given = {}, libraries }: WindowsOptions): Ports {
   const { hcs, fs, virtDisk, privileges } = given
   if (hcs && fs && virtDisk && privileges) return { hcs, fs, virtDisk, privileges }
-  const own = process.platform === 'win32' && !hcs ? openWindows() : imitation()
+  const own = process.platform === 'win32' && !hcs ? openWindows(libraries) : imitation()
   return { ...own, ...given }
 }
-
-function imitation(): Ports {
-  return {
-    hcs: emulatedHcs(),
-    fs: emulatedFs(),
-    virtDisk: emulatedDisks(),
-    privileges: NO_PRIVILEGES,
-  }
-}
-
-const NO_PRIVILEGES: Privileges = { with: (_names, work) => work() }
