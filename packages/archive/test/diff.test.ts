@@ -230,8 +230,10 @@ describe('diff', () => {
     fs.closeSync(fd)
     let size = 0
     let nonzero = ''
+    const zeros = Buffer.alloc(2 ** 20)
     for await (const chunk of writeDiff(root, undefined, { sys })) {
-      if (size > 0) nonzero += Buffer.from(chunk).toString('latin1').replaceAll('\0', '')
+      const isZero = zeros.subarray(0, chunk.length).equals(chunk)
+      if (size > 0 && !isZero) nonzero += Buffer.from(chunk).toString('latin1').replaceAll('\0', '')
       size += chunk.length
     }
     expect(size).toBe(512 + Math.ceil(300_000_003 / 512) * 512 + 1024)
