@@ -1,13 +1,14 @@
 import type { Image } from '@varve/image'
-import { formatPlatform } from '@varve/image'
 import { type Column, printRows } from '../terminal/columns.ts'
 import { ageText, shortID, sizeText } from '../terminal/words.ts'
 import { type RowOptions, rowStyle, type Verb, withRows } from '../verb.ts'
 
+type Row = Image & { readonly platformName: string }
+
 /** `varve images`: what is in the store. */
 export const images: Verb = (parent, app) => {
   const now = new Date()
-  const columns: readonly Column<Image>[] = [
+  const columns: readonly Column<Row>[] = [
     {
       key: 'tags',
       help: 'its names',
@@ -26,7 +27,7 @@ export const images: Verb = (parent, app) => {
       key: 'platform',
       help: 'os/arch[/variant] it is for',
       title: 'PLATFORM',
-      value: (image) => formatPlatform(image.platform),
+      value: (image) => image.platformName,
     },
     {
       key: 'layers',
@@ -68,7 +69,11 @@ export const images: Verb = (parent, app) => {
     app.run(async (context, options: RowOptions) => {
       const style = rowStyle(context, options, columns)
       const store = await context.open()
-      await printRows(context.out, columns, await store.images.list(), style)
+      const { formatPlatform } = await import('@varve/image')
+      const rows = (await store.images.list()).map(
+        (image): Row => ({ ...image, platformName: formatPlatform(image.platform) }),
+      )
+      await printRows(context.out, columns, rows, style)
       return undefined
     }),
   )

@@ -3,7 +3,6 @@ import { Option } from 'commander'
 import type { Context } from '../context.ts'
 import { usageError } from '../failure.ts'
 import { refuseTerminal, writeTo } from '../files.ts'
-import { erofsImage } from '../store/erofs-image.ts'
 import { shortID } from '../terminal/words.ts'
 import type { Verb } from '../verb.ts'
 
@@ -86,6 +85,7 @@ async function saveErofs(
   const [ref = '', ...more] = refs
   if (more.length > 0) throw usageError('an EROFS image holds one image', 'give one only')
   refuseTerminal(context, output)
+  const { erofsImage } = await import('../store/erofs-image.ts')
   const { images, store } = await context.open()
   const { id, chainID } = await images.get(ref)
   // The image's own name, so that the same image gives the same bytes.

@@ -12,7 +12,7 @@ import {
   type MountRecord,
   type RWLayer,
 } from '@varve/core'
-import { familiarName, type ImageDetails, parseReference } from '@varve/image'
+import type { ImageDetails } from '@varve/image'
 import { shortID } from '../terminal/words.ts'
 import { resolveLayer } from './layers.ts'
 import type { OpenedStore } from './open.ts'
@@ -51,7 +51,7 @@ export async function resolveBase({ images, store }: OpenedStore, text: string):
   if (text === SCRATCH) return { chainID: undefined, image: undefined, name: SCRATCH }
   try {
     const image = await images.get(text)
-    return { chainID: image.chainID, image, name: nameOf(image, text) }
+    return { chainID: image.chainID, image, name: await nameOf(image, text) }
   } catch (error) {
     if (!LayerError.is(error, 'ERR_IMAGE_NOT_FOUND') || !/^(sha256:)?[a-f0-9]+$/i.test(text)) {
       throw error
@@ -63,9 +63,11 @@ export async function resolveBase({ images, store }: OpenedStore, text: string):
   return { chainID, image: undefined, name: shortID(chainID) }
 }
 
-function nameOf(image: ImageDetails, text: string): string {
+async function nameOf(image: ImageDetails, text: string): Promise<string> {
   const isID = image.id.includes(text.replace(/^sha256:/, '').toLowerCase())
-  return isID ? (image.tags[0] ?? shortID(image.id)) : familiarName(parseReference(text))
+  if (isID) return image.tags[0] ?? shortID(image.id)
+  const { familiarName, parseReference } = await import('@varve/image')
+  return familiarName(parseReference(text))
 }
 
 /** A name for a read-write layer that nobody named: `alpine-3f9a01`. */
