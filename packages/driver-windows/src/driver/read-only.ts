@@ -6,6 +6,7 @@ export function readOnlyDriver(driver: WindowsDriver, root: string): WindowsDriv
   return {
     ...readOnly(driver, root),
     files: (id) => driver.files(id),
+    verify: (id, tar, options) => driver.verify(id, tar, options),
     baseImages: refuseChanges(root),
   }
 }

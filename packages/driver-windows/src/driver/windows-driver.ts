@@ -10,6 +10,7 @@ import {
   type DriverCapabilities,
   type DriverCreateOptions,
   type DriverCreateReadWriteOptions,
+  type DriverVerifyOptions,
   type FileGetter,
   type Mount,
   type MountOptions,
@@ -29,6 +30,7 @@ import { makeLayer, makeReadWriteLayer } from './layers/make-layer.ts'
 import { mountLayer } from './layers/mount-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
 import type { Parts } from './parts.ts'
+import { verifyLayer } from './verify/verify-layer.ts'
 
 /** As in Docker's other drivers. */
 const MAX_DEPTH = 128
@@ -36,6 +38,7 @@ const MAX_DEPTH = 128
 /** A {@link Driver} of Windows layers, and what only Windows has. */
 export interface WindowsDriver extends Driver {
   files(id: CacheID): Promise<FileGetter>
+  verify(id: CacheID, tar: ByteSource, options?: DriverVerifyOptions): AsyncIterable<string>
   /**
    * Makes the base images that come with the system known as layers, and lists them: Docker 1.11's
    * `GetCustomImageInfos`.
@@ -157,6 +160,21 @@ export class WindowsLayerDriver implements WindowsDriver {
       return await layerFiles(home.dir(await home.resolve(id)), fs, service.privileges)
     } catch (error) {
       throw wrapHcs(error, `Cannot read the files of layer ${id}`, { id })
+    }
+  }
+
+  async *verify(
+    id: CacheID,
+    tar: ByteSource,
+    options: DriverVerifyOptions = {},
+  ): AsyncIterable<string> {
+    const { flavour, service } = this.#parts
+    // Their tars are of disks, and of folders that the service has written.
+    if (flavour === 'diff' || service.hcs.tp4) return
+    try {
+      yield* verifyLayer(this.#parts, id, tar, options)
+    } catch (error) {
+      throw wrapHcs(error, `Cannot verify layer ${id}`, { id })
     }
   }
 

@@ -95,7 +95,7 @@ async function addFile(
 }
 
 /** The attributes say what kind of file is made, whatever made the tar. */
-function infoFor({ entry, info }: TarFile): FileBasicInfo {
+export function infoFor({ entry, info }: TarFile): FileBasicInfo {
   const { type } = entry
   let { attributes } = info
   if (type === 'directory') attributes |= ATTRIBUTE.directory
