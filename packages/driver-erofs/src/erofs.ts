@@ -16,6 +16,7 @@ import { openTrees, readOnlyDriver, type Trees } from '@varve/trees'
 import { ErofsDriver } from './erofs-driver.ts'
 import { type Home, homeAt, openHome } from './home.ts'
 import { TreeCache } from './image/tree-cache.ts'
+import { requireCalls } from './image/verity.ts'
 import { sweepMounts } from './layers/cleanup.ts'
 import {
   IMAGE_METHODS,
@@ -49,7 +50,7 @@ export interface ErofsOptions {
   /**
    * Puts new images under fs-verity, so that the kernel itself refuses altered data; a layer that
    * cannot be is refused with `ERR_NOT_SUPPORTED`. Images that are under it are mounted only as
-   * long as they are, whatever this says. Default false.
+   * long as they are, and replaced only by such that are, whatever this says. Default false.
    */
   readonly verity?: boolean
   /** Whether changes are found by reading the upper directory. Default: if that is right here. */
@@ -96,7 +97,7 @@ export async function erofs(options: ErofsOptions): Promise<Driver> {
     const home = await openHome(root, sys)
     const trees = openTrees(sys, native !== undefined)
     const mounting = native && (await openMounting(home, sys, native, trees, options))
-    const verity = options.verity ? native : undefined
+    const verity = options.verity ? requireCalls(sys) : undefined
     const parts: Parts = { home, sys, trees, cache: new TreeCache(), verity, mounting }
     await sweepMounts(parts)
     return new ErofsDriver(parts)

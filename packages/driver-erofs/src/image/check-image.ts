@@ -1,14 +1,24 @@
 import { type CacheID, LayerError } from '@varve/core'
 import { openErofs } from '@varve/erofs'
+import type { NativeCalls } from '@varve/sys'
+import { isThere } from '@varve/trees'
 import type { Home } from '../home.ts'
 import { readSum, sumOf } from './image-sum.ts'
 import { openImage } from './open-image.ts'
+import { isAsMeasured, NOT_MEASURED } from './verity.ts'
 
 /**
- * Compares all of an image but its tar, which the store compares with its DiffID, with the sum that
+ * Looks whether an image is under fs-verity as it was, and compares all of an image but its tar, which the store compares with its DiffID, with the sum that
  * was taken when it was written. Yields what is wrong.
  */
-export async function* checkImage(home: Home, id: CacheID): AsyncGenerator<string> {
+export async function* checkImage(
+  home: Home,
+  id: CacheID,
+  native: NativeCalls | undefined,
+): AsyncGenerator<string> {
+  if (native && (await isThere(home.image(id))) && !(await isAsMeasured(native, home, id))) {
+    yield NOT_MEASURED
+  }
   const wanted = await readSum(home, id)
   if (wanted === undefined) yield 'the sum of its metadata is missing'
   try {

@@ -29,22 +29,22 @@ export async function* exactTar(
   const read = (from: number) => {
     const buffer = buffers[(from / READ_BYTES) & 1] as Uint8Array
     const length = Math.min(READ_BYTES, tar.size - from)
-    return file.handle.read(buffer, 0, length, tar.position + from)
+    return file.into(buffer.subarray(0, length), tar.position + from)
   }
   let next = tar.size > 0 ? read(0) : undefined
   try {
     for (let at = 0; next !== undefined; at += READ_BYTES) {
       checkAborted(signal, attempt)
-      const { buffer, bytesRead } = await next
+      const bytes = await next
       next = undefined
       const length = Math.min(READ_BYTES, tar.size - at)
-      if (bytesRead < length) {
+      if (bytes.length < length) {
         throw new LayerError('ERR_CORRUPT_LAYER', `${attempt}: its image was cut short`, {
           data: { id },
         })
       }
       if (at + READ_BYTES < tar.size) next = read(at + READ_BYTES)
-      yield buffer.subarray(0, length)
+      yield bytes
       onProgress?.({ phase: 'diff', id, done: at + length, total: tar.size })
     }
   } finally {

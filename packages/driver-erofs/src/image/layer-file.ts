@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, rm } from 'node:fs/promises'
 import { wrapError } from '@varve/core'
 import type { ImageFile } from '@varve/erofs'
 
@@ -24,9 +24,10 @@ export class LayerFile implements ImageFile, AsyncDisposable {
     this.#handle = handle
   }
 
-  /** Makes the file, or empties one that a killed process left. */
+  /** Makes the file, in place of one that a killed process left, which may be under fs-verity. */
   static async create(path: string): Promise<LayerFile> {
-    return new LayerFile(path, await open(path, 'w+', 0o600))
+    await rm(path, { force: true })
+    return new LayerFile(path, await open(path, 'wx+', 0o600))
   }
 
   write(position: number, bytes: Uint8Array): void | Promise<void> {

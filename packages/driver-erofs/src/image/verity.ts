@@ -1,32 +1,56 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CacheID, LayerError } from '@varve/core'
-import { AT, type NativeCalls, O } from '@varve/sys'
+import { AT, type NativeCalls, O, type Sys } from '@varve/sys'
 import { writeSynced } from '@varve/trees'
 import type { Home } from '../home.ts'
+
+/** What puts files under verity. @throws LayerError `ERR_NOT_SUPPORTED` */
+export function requireCalls({ native, limits }: Sys): NativeCalls {
+  if (native) return native
+  const why = limits[0] ?? 'there is no FFI'
+  throw new LayerError('ERR_NOT_SUPPORTED', `Cannot use fs-verity: ${why}`, {
+    hint: 'Install the package koffi on Linux, or open the driver without verity',
+  })
+}
+
+/** What is wrong with an image that is not {@link isAsMeasured}. */
+export const NOT_MEASURED = 'its image is not the one that was put under fs-verity'
 
 /**
  * Lets the kernel check every page of an image that it reads, and writes down what against.
  *
- * @param path of the image while it is written; nobody writes to it any more
+ * @param path of the image, or of what becomes it; nobody writes to it any more
  * @throws LayerError `ERR_NOT_SUPPORTED`
  */
 export async function enableVerity(
-  native: NativeCalls,
+  native: NativeCalls | undefined,
   home: Home,
   id: CacheID,
   path: string,
 ): Promise<void> {
-  const digest = withFile(native, path, (fd) =>
-    native.enableVerity(fd) ? native.measureVerity(fd) : undefined,
-  )
+  const digest =
+    native &&
+    withFile(native, path, (fd) => (native.enableVerity(fd) ? native.measureVerity(fd) : undefined))
   if (!digest) {
     throw new LayerError('ERR_NOT_SUPPORTED', `Cannot put layer ${id} under fs-verity`, {
       data: { id },
-      hint: 'Use ext4 made with -O verity, or btrfs, on a kernel with fs-verity; or go without',
+      hint: 'Use ext4 made with -O verity -b 4096, or btrfs, on a kernel with fs-verity; or go without',
     })
   }
   await writeSynced(digestFile(home, id), Buffer.from(digest).toString('hex'), 0o600)
+}
+
+/**
+ * Whether an image is under verity with the digest that was written down, or none was.
+ *
+ * @throws `ENOENT` if there should be an image, and is none
+ */
+export async function isAsMeasured(native: NativeCalls, home: Home, id: CacheID): Promise<boolean> {
+  const wanted = await readDigest(home, id)
+  if (wanted === undefined) return true
+  const digest = withFile(native, home.image(id), (fd) => native.measureVerity(fd))
+  return digest !== undefined && Buffer.from(digest).toString('hex') === wanted
 }
 
 /**
@@ -35,15 +59,11 @@ export async function enableVerity(
  * @throws LayerError `ERR_CORRUPT_LAYER`
  */
 export async function requireVerity(native: NativeCalls, home: Home, id: CacheID): Promise<void> {
-  const wanted = await readDigest(home, id)
-  if (wanted === undefined) return
-  const digest = withFile(native, home.image(id), (fd) => native.measureVerity(fd))
-  if (digest && Buffer.from(digest).toString('hex') === wanted) return
-  throw new LayerError(
-    'ERR_CORRUPT_LAYER',
-    `Cannot mount layer ${id}: its image is not the one that was put under fs-verity`,
-    { data: { id }, hint: 'Register the layer again' },
-  )
+  if (await isAsMeasured(native, home, id)) return
+  throw new LayerError('ERR_CORRUPT_LAYER', `Cannot mount layer ${id}: ${NOT_MEASURED}`, {
+    data: { id },
+    hint: 'Repair it with `varve check --full --repair`, or register it again',
+  })
 }
 
 async function readDigest(home: Home, id: CacheID): Promise<string | undefined> {

@@ -56,8 +56,9 @@ export async function writeImage(
         ...(tree && { below: tree }),
       }),
     )
-    await chmod(temporary, 0o400)
+    // Only who may write to a file may put it under verity.
     if (verity) await enableVerity(verity, home, id, temporary)
+    await chmod(temporary, 0o400)
     await rename(temporary, home.image(id))
     cache.keep(id, written.tree, written.blocks)
     return { size: written.size, displaced: [], async [Symbol.asyncDispose]() {} }

@@ -71,7 +71,8 @@ export function deviceCalls(context: Context): DeviceCalls {
       if (libc.ioctlBuffer(fd, FS_IOC_ENABLE_VERITY, argument) >= 0) return true
       const code = context.code()
       if (code === 'EEXIST') return true
-      if (NO_VERITY.has(code)) return false
+      // A file system of blocks that are smaller than those of the tree.
+      if (NO_VERITY.has(code) || code === 'EINVAL') return false
       throw context.error('ioctl(FS_IOC_ENABLE_VERITY)')
     },
     measureVerity(fd) {
