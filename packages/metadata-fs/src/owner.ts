@@ -70,15 +70,18 @@ export class Owner {
     this.#free.push(slot)
   }
 
-  /** Goes without a trace. No lock is needed: only this owner could be taken for dead by it. */
+  /**
+   * Goes without a trace. No lock is needed: only this owner could be taken for dead by it. Its own
+   * is given up first, as Windows deletes no file that is open.
+   */
   leave(): void {
     try {
       if (this.#fd !== undefined) closeSync(this.#fd)
-      forget(this.#path)
     } finally {
       this.#fd = undefined
       this.#lock[Symbol.dispose]()
     }
+    forget(this.#path)
   }
 }
 
@@ -105,7 +108,9 @@ export class Owners {
   sweep(self: OwnerID): void {
     for (const name of this.#names(self)) {
       const path = join(this.#directory, name)
-      using lock = this.#sys.tryLockFile(path, 'exclusive')
+      const lock = this.#sys.tryLockFile(path, 'exclusive')
+      lock?.[Symbol.dispose]()
+      // Nobody takes a dead one's name.
       if (lock) forget(path)
     }
     // What is left of one that died while it, or somebody before us, swept.
