@@ -35,7 +35,7 @@ export async function openAside(parent: string, sys: Sys, remove: RemoveTree): P
         } finally {
           lock[Symbol.dispose]()
         }
-        await remove(path)
+        await removeUnlessTaken(path, remove)
       },
     }
   }
@@ -50,10 +50,20 @@ export async function sweepAside(parent: string, sys: Sys, remove: RemoveTree): 
     if (!lock) continue
     // Windows deletes no file that is open. Elsewhere nobody may take it for his meanwhile.
     if (process.platform === 'win32') lock[Symbol.dispose]()
-    await remove(path)
-    swept++
+    if (await removeUnlessTaken(path, remove)) swept++
   }
   return swept
+}
+
+/** False if a sweeper has come, who makes the lock anew to take it: the rest is his to delete. */
+async function removeUnlessTaken(path: string, remove: RemoveTree): Promise<boolean> {
+  try {
+    await remove(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error
+    return false
+  }
 }
 
 /** Undefined if another process has it or has deleted it. */
