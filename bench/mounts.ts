@@ -14,6 +14,7 @@ import { facts, tell } from './harness/machine.ts'
 import { type Cost, measure } from './harness/measure.ts'
 import { type BenchOptions, requireSpace, runBench } from './harness/options.ts'
 import { Samples, timed } from './harness/samples.ts'
+import { roundsText } from './harness/tables.ts'
 import type { BenchImage } from './inputs/images.ts'
 import { type BenchLayer, realLayers } from './inputs/layers.ts'
 import { hexDigest, wrap } from './inputs/wrap.ts'
@@ -50,8 +51,8 @@ await runBench({
       await mkdir(join(options.scratch, 'tmp'), { recursive: true })
     }
     const how = [
-      `Medians of ${options.rounds * MOUNTS} mounts and ${options.rounds} readings, interleaved, and`,
-      'in parentheses what nine of ten were below.',
+      `Medians of ${options.rounds * MOUNTS} mounts of each, and of what was read in`,
+      `${roundsText(options.rounds)}, interleaved; in parentheses what nine of ten were below.`,
     ]
     const programs = ['dockerd', 'buildah', 'podman', 'tar']
     return [await facts(options.dir, programs, how.join('\n')), ...parts].join('\n\n')

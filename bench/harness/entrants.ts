@@ -18,16 +18,16 @@ export interface Field<T> extends AsyncDisposable {
 /**
  * Makes those ready who are wanted and installed; says who is left out.
  *
- * @param only part of the names of those who are wanted
+ * @param only parts of the names of those who are wanted; none for all
  */
 export async function field<T extends AsyncDisposable>(
   entrants: readonly Entrant<T>[],
-  only: string | undefined,
+  only: readonly string[],
 ): Promise<Field<T>> {
   await using ready = new AsyncDisposableStack()
   const all: T[] = []
   for (const { name, programs = [], make } of entrants) {
-    if (only !== undefined && !name.includes(only)) continue
+    if (only.length > 0 && !only.some((part) => name.includes(part))) continue
     const missing: string[] = []
     for (const program of programs) if (!(await isInstalled(program))) missing.push(program)
     if (missing.length > 0) console.error(`left out: ${name}: no ${missing.join(', no ')} here`)

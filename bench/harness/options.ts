@@ -13,8 +13,8 @@ export interface BenchOptions {
   /** For stores and results, this bench's own; empty at the start, gone at the end. */
   readonly scratch: string
   readonly rounds: number
-  /** Part of the names of those who take part. */
-  readonly only: string | undefined
+  /** Parts of the names of those who take part; of all, if there are none. */
+  readonly only: readonly string[]
 }
 
 /** One bench: its tables stand in bench/README.md between two comments. */
@@ -35,7 +35,7 @@ export async function runBench(bench: Bench): Promise<void> {
     options: {
       dir: { type: 'string', default: '/dev/shm/varve-bench' },
       rounds: { type: 'string', default: String(bench.rounds) },
-      only: { type: 'string' },
+      only: { type: 'string', multiple: true, default: [] },
       print: { type: 'boolean', default: false },
     },
   })
