@@ -12,6 +12,7 @@ import {
   type WindowsOptions,
   windows,
 } from '@varve/driver-windows'
+import type { VirtDisk } from '@varve/sys'
 import { type TarEntry, tarOf } from '@varve/testkit'
 
 /** A driver on an imitated service, and a record of all that it asked of the service. */
@@ -19,6 +20,7 @@ export interface Bed extends AsyncDisposable {
   readonly root: string
   readonly driver: WindowsDriver
   readonly hcs: EmulatedHcs
+  readonly disks: VirtDisk
   /** Calls since the last time one asked, as `CreateLayer a`; ids shortened by `names`. */
   calls(names?: Readonly<Record<string, string>>): string[]
   /** Makes the n-th call from now fail, or that and all after it; 0 for none. */
@@ -38,13 +40,15 @@ export async function bed(
     log.push([call, ...args])
     if (--fuse === 0 || (lasting && fuse < 0)) throw new RangeError(`${call} was made to fail`)
   }
-  const virtDisk = recording(options.ports?.virtDisk ?? emulatedDisks(), before)
+  const disks = options.ports?.virtDisk ?? emulatedDisks()
+  const virtDisk = recording(disks, before)
   const ports = { ...options.ports, hcs: recording(hcs, before), virtDisk }
   const driver = await windows({ ...options, root, ports })
   return {
     root,
     driver,
     hcs,
+    disks,
     calls(names = {}) {
       const taken = log.map((words) => words.map((word) => shortened(word, names)).join(' '))
       log = []

@@ -98,6 +98,41 @@ describe.each(VARIANTS)('%s', (_title, variant) => {
     )
   })
 
+  test('createReadWrite as a copy', async () => {
+    await using one = await bed(variant)
+    const { base, top, rw, names } = await withLayers(one)
+    const id = newCacheID()
+    await one.driver.createReadWrite(id, { parent: top, copyOf: rw })
+    expect(one.calls({ ...names, [id]: 'new' })).toEqual([
+      'GetLayerMountPath top',
+      'NameToGuid top',
+      'NameToGuid base',
+      `CreateSandboxLayer new${today ? '' : ' top'} ${chain(top, base)}`,
+      'Copy rw new',
+    ])
+  })
+
+  test('reset: a new disk beside it, of the same size', async () => {
+    await using one = await bed(variant)
+    const { base, top, rw, names } = await withLayers(one)
+    await one.driver.reset(rw, top)
+    expect(one.calls({ ...names, [`${rw}-resetting`]: 'fresh' })).toEqual([
+      'NameToGuid top',
+      'NameToGuid base',
+      `CreateSandboxLayer fresh${today ? '' : ' top'} ${chain(top, base)}`,
+      ...(today
+        ? [
+            `ExpandSandboxSize fresh ${127 * GIB}`,
+            'Attach fresh',
+            'GetLayerMountPath fresh',
+            'SizesOf fresh',
+            `Extend fresh ${(127 * GIB) / 512}`,
+          ]
+        : []),
+      'DestroyLayer fresh',
+    ])
+  })
+
   test('a volume that is large enough is not extended', async () => {
     await using one = await bed(variant)
     const { top } = await withLayers(one)

@@ -73,6 +73,17 @@ const WORKS: Readonly<Record<string, Work>> = {
     run: (one, { id, rw }) => one.driver.createReadWrite(id, { parent: rw }),
     check: isGone,
   },
+  'createReadWrite as a copy makes nothing': {
+    run: (one, { id, rw, top }) => one.driver.createReadWrite(id, { parent: top, copyOf: rw }),
+    check: isGone,
+  },
+  'reset leaves the layer as it was, or reset': {
+    run: (one, { rw, top }) => one.driver.reset(rw, top),
+    async check(one, { rw, top }) {
+      expect(await isListed(one, rw)).toBe(true)
+      expect(await allOf(one.driver.changes(rw, top))).toEqual([])
+    },
+  },
   'applyDiff of a base layer leaves it unfinished, to be removed': {
     before: (one, { id }) => one.driver.create(id),
     async run(one, { id }, variant) {

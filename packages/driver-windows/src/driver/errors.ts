@@ -15,7 +15,15 @@ export function wrapHcs(
   attempt: string,
   data: Readonly<Record<string, unknown>> = {},
 ): LayerError {
-  if (!(error instanceof HcsError)) return wrapError(error, attempt, data)
+  if (!(error instanceof HcsError)) {
+    const wrapped = wrapError(error, attempt, data)
+    if ((error as NodeJS.ErrnoException | undefined)?.code !== 'EBUSY') return wrapped
+    return new LayerError('ERR_MOUNT_IN_USE', wrapped.message, {
+      cause: error,
+      data: wrapped.data,
+      hint: 'Unmount the layer wherever it is mounted, then try again',
+    })
+  }
   const { syscall, hresult } = error
   return new LayerError(CODES.get(hresult) ?? 'ERR_IO', `${attempt}: ${error.message}`, {
     cause: error,

@@ -12,7 +12,9 @@ import { notFound } from './errors.ts'
  *   <id>/                 a layer: see the README
  *     layerchain.json     folders of the layers beneath, nearest first; `null` if there is none
  *     layerId             the service's name of it, if it has another one
+ *     sandboxSize         of a read-write layer, if a size was asked for
  *   <id>-removing/        one that is being deleted
+ *   <id>-resetting/       a new disk for one that is being reset
  *   aside/<random>/       payloads that no layer holds
  * ```
  */
@@ -63,8 +65,9 @@ export class Home {
     return (await readdir(this.root)).filter(isCacheID)
   }
 
-  async removing(): Promise<string[]> {
-    return (await readdir(this.root)).filter((name) => name.endsWith(REMOVING))
+  /** Names of folders that an interrupted call has left. */
+  async halfDone(): Promise<string[]> {
+    return (await readdir(this.root)).filter((name) => HALF_DONE.test(name))
   }
 
   /** What the service calls a layer. Docker writes `layerId` and reads `layerID`: one file on NTFS. */
@@ -97,6 +100,18 @@ export class Home {
     throw corrupt(id, CHAIN)
   }
 
+  /** The size that was asked for a read-write layer in bytes, if one was. */
+  async size(id: string): Promise<bigint | undefined> {
+    const text = await readIfAny(join(this.dir(id), SIZE))
+    if (text === undefined) return undefined
+    if (!/^[0-9]{1,19}$/.test(text)) throw corrupt(id, SIZE)
+    return BigInt(text)
+  }
+
+  async setSize(id: string, bytes: bigint): Promise<void> {
+    await writeSynced(join(this.dir(id), SIZE), String(bytes), 0o600)
+  }
+
   async setChain(id: string, chain: readonly string[]): Promise<void> {
     await writeSynced(join(this.dir(id), CHAIN), chainText(chain), 0o600)
   }
@@ -104,6 +119,10 @@ export class Home {
 
 /** Behind the id of a layer that is being deleted. */
 export const REMOVING = '-removing'
+/** Behind the id of a layer whose disk is to be that of this one. */
+export const RESETTING = '-resetting'
+const HALF_DONE = /-(?:removing|resetting)$/
+const SIZE = 'sandboxSize'
 const CHAIN = 'layerchain.json'
 
 /** The very bytes of Go's `json.Marshal`: `null` for no chain, some characters escaped. */

@@ -7,6 +7,7 @@ export function readOnlyDriver(driver: WindowsDriver, root: string): WindowsDriv
     ...readOnly(driver, root),
     files: (id) => driver.files(id),
     verify: (id, tar, options) => driver.verify(id, tar, options),
+    reset: refuseChanges(root),
     baseImages: refuseChanges(root),
   }
 }

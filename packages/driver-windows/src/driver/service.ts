@@ -93,6 +93,11 @@ export class Service {
     await this.hcs.destroyLayer(this.#info, this.#id(name))
   }
 
+  /** Gives a scratch layer all that another one has. */
+  async copyDisk(from: string, to: string): Promise<void> {
+    await this.#ports.virtDisk.copy(this.home.disk(from), this.home.disk(to))
+  }
+
   async detach(disk: string): Promise<void> {
     await this.#ports.virtDisk.detach(disk)
   }

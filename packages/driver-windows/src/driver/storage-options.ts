@@ -1,18 +1,18 @@
 import { LayerError } from '@varve/core'
 
 /** Docker's size of a scratch layer when nobody says one (moby daemon/graphdriver/windows). */
-const DEFAULT_SIZE = 127n * 2n ** 30n
+export const DEFAULT_SIZE: bigint = 127n * 2n ** 30n
 
 const UNITS = ['b', 'k', 'm', 'g', 't', 'p']
 
 /**
- * The size of a scratch layer in bytes, by Docker's `size` option: a number and a unit, powers of
+ * The size of a scratch layer in bytes if one is asked for, by Docker's `size` option: a number and a unit, powers of
  * 1024 whether it says `G`, `GB` or `GiB` (docker/go-units `RAMInBytes`).
  *
  * @throws LayerError `ERR_NOT_SUPPORTED` for other options, `ERR_INVALID_ARGUMENT` for no size
  */
-export function sandboxSizeOf(options: Readonly<Record<string, string>> = {}): bigint {
-  let size = DEFAULT_SIZE
+export function sandboxSizeOf(options: Readonly<Record<string, string>> = {}): bigint | undefined {
+  let size: bigint | undefined
   for (const [option, value] of Object.entries(options)) {
     if (option.toLowerCase() !== 'size') {
       throw new LayerError('ERR_NOT_SUPPORTED', `Cannot create layer: no option "${option}"`, {

@@ -25,10 +25,12 @@ import { exportedFiles, exportedTar } from './diff/exported-folder.ts'
 import { layerFiles } from './diff/layer-files.ts'
 import { layerItems } from './diff/layer-items.ts'
 import { wrapHcs } from './errors.ts'
-import { REMOVING } from './home.ts'
-import { makeLayer, makeReadWriteLayer } from './layers/make-layer.ts'
+import { REMOVING, RESETTING } from './home.ts'
+import { makeLayer } from './layers/make-layer.ts'
+import { makeReadWriteLayer } from './layers/make-scratch.ts'
 import { mountLayer } from './layers/mount-layer.ts'
 import { removeLayer } from './layers/remove-layer.ts'
+import { resetLayer } from './layers/reset-layer.ts'
 import type { Parts } from './parts.ts'
 import { verifyLayer } from './verify/verify-layer.ts'
 
@@ -38,6 +40,7 @@ const MAX_DEPTH = 128
 /** A {@link Driver} of Windows layers, and what only Windows has. */
 export interface WindowsDriver extends Driver {
   files(id: CacheID): Promise<FileGetter>
+  reset(id: CacheID, parent: CacheID | undefined, options?: CallOptions): Promise<void>
   verify(id: CacheID, tar: ByteSource, options?: DriverVerifyOptions): AsyncIterable<string>
   /**
    * Makes the base images that come with the system known as layers, and lists them: Docker 1.11's
@@ -72,6 +75,10 @@ export class WindowsLayerDriver implements WindowsDriver {
 
   async createReadWrite(id: CacheID, options: DriverCreateReadWriteOptions = {}): Promise<void> {
     await makeReadWriteLayer(this.#parts, id, options)
+  }
+
+  async reset(id: CacheID): Promise<void> {
+    await resetLayer(this.#parts, id)
   }
 
   async remove(id: CacheID, _options: CallOptions = {}): Promise<void> {
@@ -191,9 +198,11 @@ export class WindowsLayerDriver implements WindowsDriver {
     const { service, asides } = this.#parts
     const done: string[] = []
     try {
-      for (const name of await service.home.removing()) {
+      for (const name of await service.home.halfDone()) {
         await service.destroy(name)
-        done.push(`layer ${name.slice(0, -REMOVING.length)}, half removed`)
+        done.push(
+          `layer ${name.replace(REMOVING, ', half removed').replace(RESETTING, ', half reset')}`,
+        )
       }
       const swept = await asides.sweep()
       if (swept > 0) done.push(`files that ${swept} interrupted calls had set aside`)

@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileBasicInfo, WinRoot } from '@varve/sys'
 import { asWindowsFile, DIRECTORY, isPlainDirectory, looksOf, walk } from './layer-files.ts'
@@ -50,9 +49,8 @@ async function* streamOf(root: WinRoot, name: string): AsyncGenerator<Uint8Array
 /** What was changed in a writable layer since it was laid out. */
 export async function* volumeDifferences(
   volume: string,
-  baseline: string,
+  looks: Readonly<Record<string, string>>,
 ): AsyncGenerator<Difference> {
-  const looks = JSON.parse(await readFile(baseline, 'utf8')) as Record<string, string>
   const old = new Map(Object.entries(looks).map(([path, look]) => [windowsName(path), look]))
   const seen = new Map<string, boolean>()
   for await (const [path, look] of looksOf(volume)) {

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import type { VirtDisk } from '@varve/sys'
 import { fault } from './fault.ts'
-import { isScratch, readDisk, SECTOR, writeDisk } from './scratch-folder.ts'
+import { copyScratch, isScratch, readDisk, SECTOR, writeDisk } from './scratch-folder.ts'
 
 /**
  * The disks of scratch layers on any system: see `emulatedHcs`. Their partition is as large as they
@@ -26,6 +26,13 @@ export function emulatedDisks(): VirtDisk {
     async sizesOf(volume) {
       const { size, fileSystem } = await readDisk(dirname(volume))
       return { partition: size, fileSystem }
+    },
+    async copy(from, to) {
+      for (const path of [from, to]) {
+        await find(dirname(path), 'CopyFile')
+        if (attached.has(path)) throw fault('EBUSY', 'CopyFile', path)
+      }
+      await copyScratch(dirname(from), dirname(to))
     },
     async extend(volume, sectors) {
       const dir = dirname(volume)

@@ -24,7 +24,7 @@ import {
 } from './layer-folders.ts'
 import {
   isScratch,
-  NEW_DISK,
+  newDisk,
   prepareVolume,
   readDisk,
   scratchDifferences,
@@ -130,7 +130,7 @@ class Emulation implements EmulatedHcs {
     await checkChain('CreateSandboxLayer', chain)
     if (chain.length === 0) throw new HcsError('CreateSandboxLayer', HRESULT.invalidParameter)
     const dir = await makeFolder('CreateSandboxLayer', info, id)
-    await writeDisk(dir, NEW_DISK)
+    await writeDisk(dir, newDisk())
   }
 
   async expandSandboxSize(info: HcsDriverInfo, id: string, bytes: bigint): Promise<void> {

@@ -1,5 +1,15 @@
 import { constants, existsSync } from 'node:fs'
-import { copyFile, link, lstat, mkdir, readdir, readlink, symlink, utimes } from 'node:fs/promises'
+import {
+  copyFile,
+  link,
+  lstat,
+  lutimes,
+  mkdir,
+  readdir,
+  readlink,
+  symlink,
+  utimes,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FileBasicInfo, WinRoot } from '@varve/sys'
 import { BackupReader, encodePartHeader, STREAM } from '../codec/backup-stream.ts'
@@ -85,6 +95,26 @@ export async function layOut(
   for (const { path, info } of directories.reverse()) await showTime(path, info.lastWrite)
   for await (const [path, look] of looksOf(to)) looks[path] = look
   return looks
+}
+
+/** Copies an ordinary tree, with its times. */
+export async function copyTree(from: string, to: string): Promise<void> {
+  const stat = await lstat(from)
+  await mkdir(to, { mode: stat.mode })
+  for (const name of await readdir(from)) {
+    const [source, copy] = [join(from, name), join(to, name)]
+    const { mode, atime, mtime } = await lstat(source)
+    if ((mode & constants.S_IFMT) === constants.S_IFDIR) {
+      await copyTree(source, copy)
+    } else if ((mode & constants.S_IFMT) === constants.S_IFLNK) {
+      await symlink(await readlink(source), copy)
+      await lutimes(copy, atime, mtime)
+    } else {
+      await copyFile(source, copy, constants.COPYFILE_FICLONE)
+      await utimes(copy, atime, mtime)
+    }
+  }
+  await utimes(to, stat.atime, stat.mtime)
 }
 
 async function targetOf(root: WinRoot, name: string): Promise<string> {

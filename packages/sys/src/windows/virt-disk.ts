@@ -1,3 +1,4 @@
+import { copyFile } from 'node:fs/promises'
 import type { Koffi, Library, NativeFunction } from './koffi.ts'
 import type { Handle, NtFiles } from './nt-files.ts'
 import type { VirtDisk } from './win-fs.ts'
@@ -63,6 +64,7 @@ export function bindVirtDisk(koffi: Koffi, nt: NtFiles, kernel32: Library, path:
         throw error
       }
     },
+    copy: (from, to) => copyFile(from, to),
     ...volumes,
   }
 }

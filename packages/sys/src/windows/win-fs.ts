@@ -73,6 +73,8 @@ export interface VirtDisk {
    * @param volume as `\\\\?\\Volume{…}`, without a backslash behind
    */
   sizesOf(volume: string): Promise<{ readonly partition: bigint; readonly fileSystem: bigint }>
+  /** Gives a disk what another one has; nobody may have either. @throws `EBUSY` */
+  copy(from: string, to: string): Promise<void>
   /** `FSCTL_EXTEND_VOLUME`. @param sectors how many of 512 bytes it is to have in all */
   extend(volume: string, sectors: bigint): Promise<void>
 }

@@ -2,7 +2,7 @@ import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asCacheID, type CacheID, LayerError } from '@varve/core'
 import { wrapHcs } from '../errors.ts'
-import { REMOVING } from '../home.ts'
+import { REMOVING, RESETTING } from '../home.ts'
 import type { Parts } from '../parts.ts'
 import type { Service } from '../service.ts'
 
@@ -21,6 +21,8 @@ export async function removeLayer({ service, uses, compat }: Parts, id: CacheID)
   }
   if (!(await home.has(id))) return
   try {
+    const fresh = id + RESETTING
+    if (await home.has(fresh)) await service.destroy(fresh)
     if (compat === 'v1.11') {
       await removeInPlace(service, id)
     } else {
