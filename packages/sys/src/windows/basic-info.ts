@@ -4,7 +4,12 @@ import type { FileBasicInfo } from './hcs.ts'
 export const BASIC_INFO_BYTES = 40
 
 /** `FILE_ATTRIBUTE_*` of winnt.h. */
-export const ATTRIBUTE = { directory: 0x10, normal: 0x80, reparsePoint: 0x400 } as const
+export const ATTRIBUTE = {
+  readOnly: 0x1,
+  directory: 0x10,
+  normal: 0x80,
+  reparsePoint: 0x400,
+} as const
 
 /** `FILE_BASIC_INFO` as it lies in memory. */
 export function infoBytes(info: FileBasicInfo): Buffer {

@@ -1,4 +1,4 @@
-import { ATTRIBUTE, BASIC_INFO_BYTES, parseInfo } from './basic-info.ts'
+import { ATTRIBUTE, BASIC_INFO_BYTES, infoBytes, parseInfo } from './basic-info.ts'
 import { ACCESS, type Handle, type NtFiles, OPTION } from './nt-files.ts'
 import { BASIC, type Backup, KoffiFile } from './win-file.ts'
 import type { WinFile, WinRoot, WinStat } from './win-fs.ts'
@@ -8,6 +8,11 @@ const STANDARD = { kind: 5, bytes: 24 } as const
 const INTERNAL = { kind: 6, bytes: 8 } as const
 const LINK = 11
 const DISPOSITION = 13
+const DELETE = Uint8Array.of(1)
+/** `STATUS_CANNOT_DELETE` of ntstatus.h, as a signed number: the file is read-only. */
+const CANNOT_DELETE = 0xc0000121 | 0
+/** Times of 0 leave those of the file as they are. */
+const UNCHANGED = { creation: 0n, lastAccess: 0n, lastWrite: 0n, change: 0n } as const
 
 /** A path in the system's own form, which takes names as they are. */
 export function ntPath(path: string): string {
@@ -100,7 +105,26 @@ export class KoffiRoot implements WinRoot {
   async remove(name: string): Promise<void> {
     const handle = this.#nt.open(this.#root, name, ACCESS.delete, 0)
     try {
-      this.#nt.set(handle, DISPOSITION, Uint8Array.of(1))
+      this.#nt.set(handle, DISPOSITION, DELETE)
+    } catch (error) {
+      if ((error as { status?: number }).status !== CANNOT_DELETE) throw error
+      this.#removeReadOnly(name)
+    } finally {
+      this.#nt.close(handle)
+    }
+  }
+
+  /** Other names of the file stay read-only. */
+  #removeReadOnly(name: string): void {
+    const access = ACCESS.delete | ACCESS.readAttributes | ACCESS.writeAttributes
+    const handle = this.#nt.open(this.#root, name, access, 0)
+    try {
+      const { attributes } = parseInfo(this.#nt.query(handle, BASIC, BASIC_INFO_BYTES))
+      const become = (changed: number) =>
+        this.#nt.set(handle, BASIC, infoBytes({ ...UNCHANGED, attributes: changed }))
+      become(attributes & ~ATTRIBUTE.readOnly || ATTRIBUTE.normal)
+      this.#nt.set(handle, DISPOSITION, DELETE)
+      become(attributes)
     } finally {
       this.#nt.close(handle)
     }
