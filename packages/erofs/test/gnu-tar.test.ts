@@ -18,12 +18,11 @@ const UNPACK = 'cd "$2"; tar --xattrs --xattrs-include="*" -xpf "$1"'
 test.skipIf(!canMount)(
   'a mounted tar is what GNU tar unpacks, to the nanosecond (needs root)',
   async () => {
-    using dir = place()
-    let trees = 0
     await fc.assert(
       fc.asyncProperty(plainTree, async (entries) => {
+        using dir = place()
         const tar = tarOf(entries)
-        const [file, root] = [memoryFile(), join(dir.path, `root-${trees++}`)]
+        const [file, root] = [memoryFile(), join(dir.path, 'root')]
         await writeErofs(file, [tar])
         mkdirSync(root)
         writeFileSync(`${root}.tar`, tar)

@@ -69,7 +69,6 @@ test.skipIf(!isRoot)(
 test.skipIf(!canMount)(
   'the kernel shows of any layers what this package reads (needs root)',
   async () => {
-    using dir = place()
     await fc.assert(
       fc.asyncProperty(baseLayer, anyLayer, async (...layers) => {
         const images: MemoryFile[] = []
@@ -80,6 +79,7 @@ test.skipIf(!canMount)(
         const top = images.at(-1)
         if (!top) return
         const image = await openErofs(top, { devices: images.slice(0, -1) })
+        using dir = place()
         const mounted = mountImages(
           dir.path,
           images.map(({ bytes }) => bytes),
