@@ -1,7 +1,7 @@
 /** A layer's folder is compared with what its tar makes of it. */
-import { rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type CacheID, newCacheID } from '@varve/core'
+import { type CacheID, newCacheID, openStore } from '@varve/core'
 import {
   ATTRIBUTE,
   emulatedFs,
@@ -12,8 +12,10 @@ import {
   securityDescriptorOf,
   writeBackupToTar,
 } from '@varve/driver-windows'
+import { metadataFs } from '@varve/metadata-fs'
 import type { WinRoot } from '@varve/sys'
 import { endOfArchive } from '@varve/tar'
+import { tarSplit } from '@varve/tarsplit'
 import { tarOf } from '@varve/testkit'
 import { describe, expect, test } from 'vitest'
 import { allOf } from '../../testkit/src/expect.ts'
@@ -183,6 +185,27 @@ describe('of a layer that was altered the file is named:', () => {
       differences.join('\n'),
     ).toBe(true)
   })
+})
+
+test('a store finds nothing wrong with its layers, and names the file of one that was altered', async () => {
+  await using one = await bed()
+  const metadata = await metadataFs({ root: join(one.root, '../layerdb') })
+  const store = await openStore({ driver: one.driver, metadata, codec: tarSplit() })
+  const base = await store.register([BASE])
+  const top = await store.register([await richTar()], { parent: base.chainID })
+  expect(await allOf(store.check({ full: true }))).toEqual([])
+  const [dir = ''] = (await allOf(one.driver.list())).filter((id) =>
+    existsSync(join(one.root, id, 'Files/d/rich')),
+  )
+  {
+    await using root = await emulatedFs().openRoot(join(one.root, dir))
+    await root.remove('Files\\link')
+  }
+  const problems = await allOf(store.check({ full: true }))
+  expect(JSON.stringify(problems)).toContain('Files/link is missing')
+  await store.release(top)
+  await store.release(base)
+  await store[Symbol.asyncDispose]()
 })
 
 test('what is not there, or does not stand on that, cannot be verified', async () => {
