@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,9 +20,12 @@ export const hasWine: boolean = existsSync(WINE) && existsSync(COMPILER)
 
 /** A Windows with Node, made anew for a test but for what is downloaded. */
 export interface Wine extends AsyncDisposable {
-  /** Runs `children/NAME.ts` with a library of our own; gives what it wrote. */
-  run(name: string): Promise<string>
+  /** Runs `children/NAME.ts` with a library of our own; gives how each of its cases went. */
+  run(name: string): Promise<readonly WineResult[]>
 }
+
+/** A case, and `passed`, `skipped: why` or its error. */
+export type WineResult = readonly [name: string, result: string]
 
 export async function openWine(): Promise<Wine> {
   const cache = here('../../../node_modules/.cache/varve-wine')
@@ -37,9 +40,6 @@ export async function openWine(): Promise<Wine> {
   await mkdir(join(modules, '@koromix'), { recursive: true })
   await symlink(koffi, join(modules, 'koffi'))
   await symlink(native, join(modules, '@koromix/koffi-win32-x64'))
-  const dll = join(dir, 'fake-vmcompute.dll')
-  const source = here('../../sys/test/windows/fake-vmcompute.c')
-  await run(COMPILER, [...BUILD, '-o', dll, source, '-lole32'])
   const env = {
     ...process.env,
     // For what wine itself puts there.
@@ -49,29 +49,24 @@ export async function openWine(): Promise<Wine> {
     WINEARCH: 'win64',
     WINESERVER: '/usr/lib/wine/wineserver64',
     WINEDLLOVERRIDES: 'mscoree,mshtml=',
-    FAKE_HCS_LOG: windowsPath(join(dir, 'calls.log')),
   }
-  await run(WINE, ['wineboot', '-i'], { env })
-  // Node refuses to start on what wine says that it is otherwise.
-  const version10 = ['reg', 'add', 'HKCU\\Software\\Wine', '/v', 'Version', '/d', 'win10', '/f']
-  await run(WINE, version10, { env })
+  await Promise.all([boot(env), compile(join(dir, DLL))])
   return {
     async run(name) {
       await bundle(here(`children/${name}.ts`), dir)
       const out = join(dir, `${name}.json`)
-      const args = [`${name}.js`, 'fake-vmcompute.dll', 'calls.log', `${name}.json`].map((file) =>
-        windowsPath(join(dir, file)),
-      )
+      const args = [`${name}.js`, DLL, `${name}.json`].map((file) => windowsPath(join(dir, file)))
       // Neither its input nor its output can be a pipe.
-      const script = `exec "$@" < /dev/null > '${join(dir, 'output.txt')}' 2>&1`
+      const output = join(dir, `${name}.txt`)
+      const script = `exec "$@" < /dev/null > '${output}' 2>&1`
       const command = [WINE, join(node, 'bin/node.exe'), ...args]
       try {
-        await run('sh', ['-c', script, 'sh', ...command], { env, timeout: 120_000 })
+        await run('sh', ['-c', script, 'sh', ...command], { env, timeout: TIMEOUT })
       } catch (cause) {
-        const said = readFileSync(join(dir, 'output.txt'), 'utf8')
+        const said = readFileSync(output, 'utf8')
         throw new Error(`It failed under wine: ${said}`, { cause })
       }
-      return readFileSync(out, 'utf8')
+      return JSON.parse(readFileSync(out, 'utf8')) as WineResult[]
     },
     async [Symbol.asyncDispose]() {
       await run('/usr/lib/wine/wineserver64', ['-k'], { env }).catch(() => undefined)
@@ -80,8 +75,26 @@ export async function openWine(): Promise<Wine> {
   }
 }
 
-/** As the library's own first lines say. */
+const DLL = 'fake-vmcompute.dll'
+/** A machine with other work takes several times as long as a quiet one. */
+const TIMEOUT = 540_000
+
+/** As fake.h says. */
 const BUILD = ['-O1', '-Wall', '-Wno-attributes', '-shared', '-static']
+
+async function compile(dll: string): Promise<void> {
+  const folder = here('../../sys/test/windows/fake')
+  const sources = readdirSync(folder).filter((name) => /\.(?:c|def)$/.test(name))
+  const paths = sources.map((name) => join(folder, name))
+  await run(COMPILER, [...BUILD, '-o', dll, ...paths, '-lole32'])
+}
+
+async function boot(env: NodeJS.ProcessEnv): Promise<void> {
+  await run(WINE, ['wineboot', '-i'], { env })
+  // Node refuses to start on what wine says that it is otherwise.
+  const version10 = ['reg', 'add', 'HKCU\\Software\\Wine', '/v', 'Version', '/d', 'win10', '/f']
+  await run(WINE, version10, { env })
+}
 
 const windowsPath = (path: string): string => `Z:${path.replaceAll('/', '\\')}`
 
