@@ -52,10 +52,11 @@ export async function runBench(bench: Bench): Promise<void> {
     }
     await requirePlace(options)
     await bench.prepare(options)
-    if (options.rounds === 0) return
-    const text = await bench.run(options)
-    if (print) console.log(text)
-    else await replaceTables(bench.section, text)
+    if (options.rounds > 0) {
+      const text = await bench.run(options)
+      if (print) console.log(text)
+      else await replaceTables(bench.section, text)
+    }
     await rm(options.scratch, { recursive: true })
   } catch (error) {
     console.error(await reason(error as Error, options))

@@ -33,7 +33,7 @@ export async function realLayers(dir: string, checkout: string): Promise<BenchLa
  * binaries of runtimes among them would be most of the bytes.
  */
 async function nodeModules(dir: string, from: string): Promise<string> {
-  if (existsSync(dir)) return dir
+  if (existsSync(dir) || existsSync(`${dir}.packed`)) return dir
   const making = `${dir}.making`
   await rm(making, { recursive: true, force: true })
   for (const copy of ['a', 'b', 'c']) {
