@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs the tests of fs-verity on a kernel that has it, which many machines that only run containers
 # have not: Debian's, in an emulator, which needs no KVM and sees this machine's files, read-only.
-# Both are of Debian 12's backports: its own EROFS and emulator are too old. As root, with backports
-# among the sources: apt-get install kmod e2fsprogs btrfs-progs qemu-system-x86
+# Both are of Debian 12's backports, which nothing is installed from: its own EROFS and emulator are
+# too old. As root: apt-get install kmod e2fsprogs btrfs-progs qemu-system-x86
+# Ends with 77 if backports cannot be reached.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 checkout=$PWD suite=bookworm-backports
@@ -12,8 +13,20 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 mkdir "$work/tmp" "$work/system"
 cd "$work"
 
-kernel=$(apt-cache show "linux-image-cloud-amd64/$suite" | sed -n 's/^Depends: \([^ ]*\).*/\1/p')
-apt-get -qq -o APT::Sandbox::User=root download "$kernel/$suite" qemu-system-{x86,data}/$suite
+# Lists of its own, so that this machine's stay as they are.
+mkdir -p sources lists/partial
+sed "s/^Suites:.*/Suites: $suite/; /^$/q" /etc/apt/sources.list.d/debian.sources >sources/it.sources
+apt() {
+  local tool=$1 && shift
+  "apt-$tool" -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist=/dev/null \
+    -o "Dir::Etc::sourceparts=$work/sources" -o "Dir::State::lists=$work/lists" "$@"
+}
+apt get update || {
+  echo 'fs-verity: NOT TESTED, because the backports of Debian cannot be reached'
+  exit 77
+}
+kernel=$(apt cache show "linux-image-cloud-amd64/$suite" | sed -n 's/^Depends: \([^ ]*\).*/\1/p')
+apt get download "$kernel/$suite" qemu-system-{x86,data}/$suite
 for package in *.deb; do dpkg -x "$package" system; done
 release=${kernel#linux-image-}
 depmod -b system "$release"

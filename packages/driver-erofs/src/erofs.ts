@@ -16,7 +16,7 @@ import { openTrees, readOnlyDriver, type Trees } from '@varve/trees'
 import { ErofsDriver } from './erofs-driver.ts'
 import { type Home, homeAt, openHome } from './home.ts'
 import { TreeCache } from './image/tree-cache.ts'
-import { requireCalls } from './image/verity.ts'
+import { verityOf } from './image/verity.ts'
 import { sweepMounts } from './layers/cleanup.ts'
 import {
   IMAGE_METHODS,
@@ -48,9 +48,10 @@ export interface ErofsOptions {
   /** The same for overlays. */
   readonly mountMethod?: MountMethod
   /**
-   * Puts new images under fs-verity, so that the kernel itself refuses altered data; a layer that
-   * cannot be is refused with `ERR_NOT_SUPPORTED`. Images that are under it are mounted only as
-   * long as they are, and replaced only by such that are, whatever this says. Default false.
+   * Whether new images are put under fs-verity, so that the kernel itself refuses altered data. True:
+   * a layer that cannot be is refused with `ERR_NOT_SUPPORTED`. Default: those that can be. Images
+   * that are under it are mounted only as long as they are, and replaced only by such that are,
+   * whatever this says.
    */
   readonly verity?: boolean
   /** Whether changes are found by reading the upper directory. Default: if that is right here. */
@@ -97,7 +98,7 @@ export async function erofs(options: ErofsOptions): Promise<Driver> {
     const home = await openHome(root, sys)
     const trees = openTrees(sys, native !== undefined)
     const mounting = native && (await openMounting(home, sys, native, trees, options))
-    const verity = options.verity ? requireCalls(sys) : undefined
+    const verity = verityOf(sys, options.verity)
     const parts: Parts = { home, sys, trees, cache: new TreeCache(), verity, mounting }
     await sweepMounts(parts)
     return new ErofsDriver(parts)

@@ -4,6 +4,7 @@ import type { NativeCalls, Sys } from '@varve/sys'
 import type { Asides, Trees } from '@varve/trees'
 import type { Home } from './home.ts'
 import type { TreeCache } from './image/tree-cache.ts'
+import type { Verity } from './image/verity.ts'
 import type { ImageMethod, ImageMounter } from './mounting/image-mounter.ts'
 
 /** What was found out about this kernel and file system. */
@@ -28,8 +29,8 @@ export interface Parts {
   readonly sys: Sys
   readonly trees: Trees
   readonly cache: TreeCache
-  /** What puts new images under fs-verity; undefined if they are not. */
-  readonly verity: NativeCalls | undefined
+  /** Undefined if new images are not put under fs-verity. */
+  readonly verity: Verity | undefined
   /** Undefined where nothing is mounted. */
   readonly mounting: Mounting | undefined
 }

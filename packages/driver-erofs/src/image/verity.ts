@@ -1,13 +1,29 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type CacheID, LayerError } from '@varve/core'
-import { AT, type NativeCalls, O, type Sys } from '@varve/sys'
+import { AT, type NativeCalls, O, type Sys, type SysError } from '@varve/sys'
 import { writeSynced } from '@varve/trees'
 import type { Home } from '../home.ts'
 
-/** What puts files under verity. @throws LayerError `ERR_NOT_SUPPORTED` */
-export function requireCalls({ native, limits }: Sys): NativeCalls {
-  if (native) return native
+/** How long another program, started while the image was written, may have it open. */
+const PATIENCE = { attempts: 50, ms: 20 } as const
+
+/** What new images are put under verity with. */
+export interface Verity {
+  readonly native: NativeCalls
+  /** Whether it is an error if they cannot be. */
+  readonly required: boolean
+}
+
+/**
+ * @param wanted undefined: where it can be had
+ * @throws LayerError `ERR_NOT_SUPPORTED` if it is wanted and there are no calls for it
+ */
+export function verityOf({ native, limits }: Sys, wanted: boolean | undefined): Verity | undefined {
+  if (wanted === false) return undefined
+  if (native) return { native, required: wanted === true }
+  if (!wanted) return undefined
   const why = limits[0] ?? 'there is no FFI'
   throw new LayerError('ERR_NOT_SUPPORTED', `Cannot use fs-verity: ${why}`, {
     hint: 'Install the package koffi on Linux, or open the driver without verity',
@@ -24,14 +40,15 @@ export const NOT_MEASURED = 'its image is not the one that was put under fs-veri
  * @throws LayerError `ERR_NOT_SUPPORTED`
  */
 export async function enableVerity(
-  native: NativeCalls | undefined,
+  { native, required }: Verity,
   home: Home,
   id: CacheID,
   path: string,
 ): Promise<void> {
-  const digest =
-    native &&
-    withFile(native, path, (fd) => (native.enableVerity(fd) ? native.measureVerity(fd) : undefined))
+  const digest = await withFile(native, path, async (fd) =>
+    (await enable(native, fd)) ? native.measureVerity(fd) : undefined,
+  )
+  if (!digest && !required) return
   if (!digest) {
     throw new LayerError('ERR_NOT_SUPPORTED', `Cannot put layer ${id} under fs-verity`, {
       data: { id },
@@ -39,6 +56,18 @@ export async function enableVerity(
     })
   }
   await writeSynced(digestFile(home, id), Buffer.from(digest).toString('hex'), 0o600)
+}
+
+async function enable(native: NativeCalls, fd: number): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await native.enableVerity(fd)
+    } catch (error) {
+      // A child of this process has it until it becomes another program.
+      if ((error as SysError).code !== 'ETXTBSY' || attempt === PATIENCE.attempts) throw error
+      await sleep(PATIENCE.ms)
+    }
+  }
 }
 
 /**
@@ -49,7 +78,7 @@ export async function enableVerity(
 export async function isAsMeasured(native: NativeCalls, home: Home, id: CacheID): Promise<boolean> {
   const wanted = await readDigest(home, id)
   if (wanted === undefined) return true
-  const digest = withFile(native, home.image(id), (fd) => native.measureVerity(fd))
+  const digest = await withFile(native, home.image(id), async (fd) => native.measureVerity(fd))
   return digest !== undefined && Buffer.from(digest).toString('hex') === wanted
 }
 
@@ -80,10 +109,14 @@ export function digestFile(home: Home, id: CacheID): string {
   return join(home.layer(id), 'layer.verity')
 }
 
-function withFile<T>(native: NativeCalls, path: string, use: (fd: number) => T): T {
+async function withFile<T>(
+  native: NativeCalls,
+  path: string,
+  use: (fd: number) => Promise<T>,
+): Promise<T> {
   const fd = native.openat(AT.FDCWD, new TextEncoder().encode(path), O.RDONLY)
   try {
-    return use(fd)
+    return await use(fd)
   } finally {
     native.close(fd)
   }

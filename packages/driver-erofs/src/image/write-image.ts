@@ -14,14 +14,13 @@ import {
 } from '@varve/core'
 import { type WrittenErofs, writeErofs } from '@varve/erofs'
 import { escapeXattr } from '@varve/overlayfs'
-import type { NativeCalls } from '@varve/sys'
 import { isThere } from '@varve/trees'
 import { type Home, parentOf } from '../home.ts'
 import { imageBeneath } from '../layers/chain.ts'
 import { readSum, sumOf, writeSum } from './image-sum.ts'
 import { LayerFile } from './layer-file.ts'
 import type { TreeCache } from './tree-cache.ts'
-import { enableVerity } from './verity.ts'
+import { enableVerity, type Verity } from './verity.ts'
 
 /**
  * Fills a read-only layer: the tar goes into one file, and metadata of all that the chain shows now
@@ -32,7 +31,7 @@ import { enableVerity } from './verity.ts'
 export async function writeImage(
   home: Home,
   cache: TreeCache,
-  verity: NativeCalls | undefined,
+  verity: Verity | undefined,
   id: CacheID,
   tar: ByteSource,
   options: ApplyDiffOptions,

@@ -6,7 +6,7 @@ import { isThere, refuseMounted } from '@varve/trees'
 import { type Home, parentOf } from '../home.ts'
 import { readSum, sumFile, sumOf } from '../image/image-sum.ts'
 import { openImage } from '../image/open-image.ts'
-import { digestFile, enableVerity } from '../image/verity.ts'
+import { digestFile, enableVerity, verityOf } from '../image/verity.ts'
 import type { Parts } from '../parts.ts'
 import { sweepMounts } from './cleanup.ts'
 
@@ -39,7 +39,8 @@ export async function replaceLayer(
     )
   }
   if ((await isThere(digestFile(home, id))) && !(await isThere(digestFile(home, by)))) {
-    await enableVerity(sys.native, home, by, home.image(by))
+    const verity = verityOf(sys, true)
+    if (verity) await enableVerity(verity, home, by, home.image(by))
   }
   cache.drop(id)
   // The image first: killed after it, what is left is the sum of the same image, or a damaged one.

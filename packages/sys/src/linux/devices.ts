@@ -62,18 +62,18 @@ export function deviceCalls(context: Context): DeviceCalls {
         if (error.code !== 'EBUSY' || attempt === ATTEMPTS) throw error
       }
     },
-    enableVerity(fd) {
+    async enableVerity(fd) {
       const argument = new Uint8Array(ENABLE_ARG_BYTES)
       const view = new DataView(argument.buffer)
       view.setUint32(0, VERITY_VERSION, true)
       view.setUint32(4, VERITY_SHA256, true)
       view.setUint32(8, VERITY_BLOCK, true)
-      if (libc.ioctlBuffer(fd, FS_IOC_ENABLE_VERITY, argument) >= 0) return true
-      const code = context.code()
+      const errno = await libc.ioctlBufferAsync(fd, FS_IOC_ENABLE_VERITY, argument)
+      const code = errno === 0 ? 'EEXIST' : libc.nameOf(errno)
       if (code === 'EEXIST') return true
       // A file system of blocks that are smaller than those of the tree.
       if (NO_VERITY.has(code) || code === 'EINVAL') return false
-      throw context.error('ioctl(FS_IOC_ENABLE_VERITY)')
+      throw context.errorOf(errno, 'ioctl(FS_IOC_ENABLE_VERITY)')
     },
     measureVerity(fd) {
       const digest = new Uint8Array(4 + SHA256_BYTES)

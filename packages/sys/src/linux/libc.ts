@@ -63,9 +63,10 @@ export interface Libc {
   fsmount(fd: number, flags: number, attributes: number): number
   moveMount(a: number, from: Uint8Array, b: number, to: Uint8Array, flags: number): number
   mountSetattr(dirfd: number, path: Uint8Array, flags: number, attributes: BigUint64Array): number
-  /** As `fsync` and `syncfs`, on another thread; gives 0 or the errno. */
+  /** As those of their names, on another thread; give 0 or the errno. */
   fsyncAsync(fd: number): Promise<number>
   syncfsAsync(fd: number): Promise<number>
+  ioctlBufferAsync(fd: number, request: number, argument: Uint8Array): Promise<number>
   /** Why the last call of this thread failed. */
   errno(): number
   /** `ENOENT` and the like; `UNKNOWN` for a number that has no name. */
@@ -131,11 +132,12 @@ export function loadLibc(): Libc {
   const copyFileRange = bindOrSyscall('copy_file_range', ['int', P, 'int', P, 'size_t', 'uint'])
   const fsync = bind('fsync', ['int'])
   const syncfs = bind('syncfs', ['int'])
+  const ioctlBuffer = bind('ioctl', ['int', 'ulong', P])
   const names = errnoNames(koffi.os.errno)
   const strerror = library.func('strerror', 'str', ['int']) as unknown as (errno: number) => string
-  const onThread = (call: AsyncFunc, fd: number): Promise<number> =>
+  const onThread = (call: AsyncFunc, ...values: unknown[]): Promise<number> =>
     new Promise((resolve, reject) =>
-      call.async(fd, (error: unknown, result: number) => {
+      call.async(...values, (error: unknown, result: number) => {
         if (error) reject(error as Error)
         else resolve(result < 0 ? koffi.errno() : 0)
       }),
@@ -180,7 +182,7 @@ export function loadLibc(): Libc {
     lseek: bind('lseek', ['int', 'int64_t', 'int']),
     ioctl: bind('ioctl', ['int', 'ulong', 'int']),
     quotactl: bind('quotactl', ['int', P, 'uint', P]),
-    ioctlBuffer: bind('ioctl', ['int', 'ulong', P]),
+    ioctlBuffer,
     copyFileRange: (a, aAt, b, bAt, n) => copyFileRange(a, aAt, b, bAt, n, 0),
     fsync,
     fdatasync: bind('fdatasync', ['int']),
@@ -197,6 +199,7 @@ export function loadLibc(): Libc {
       mountSetattr(dirfd, path, flags, how, how.byteLength),
     fsyncAsync: (fd) => onThread(fsync, fd),
     syncfsAsync: (fd) => onThread(syncfs, fd),
+    ioctlBufferAsync: (...values) => onThread(ioctlBuffer, ...values),
     errno: () => koffi.errno(),
     nameOf: (errno) => names.get(errno) ?? 'UNKNOWN',
     messageOf: (errno) => strerror(errno).toLowerCase(),
