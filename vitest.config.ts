@@ -5,7 +5,10 @@ import { runs } from './test/runs.ts'
 
 const conditions = ['@varve/source']
 
-/** What these tests watch is a process of Node's, whichever runtime they run on themselves. */
+/**
+ * What these tests watch is a process of Node's, whichever runtime they run on themselves; or it is
+ * our own logic alone, which no runtime does in another way.
+ */
 const ON_NODE_ONLY = [
   'test/power-loss/**',
   'test/store/faults/**',
@@ -15,7 +18,9 @@ const ON_NODE_ONLY = [
   'packages/image/test/killed.test.ts',
   // A Node for Windows runs under wine, whoever asks for it.
   'packages/driver-windows/test/wine.test.ts',
-  'packages/driver-overlay/test/{fuse,rootless}.test.ts',
+  'packages/driver-overlay/test/{fuse,rootless,ways}.test.ts',
+  'packages/driver-windows/test/{call-order,scratch,suite,verify}.test.ts',
+  'packages/testkit/test/{broken-driver,broken-metadata,broken-codec,exact-driver}.test.ts',
   // The command itself runs on all three in scripts/check-tarballs.ts.
   'packages/cli/test/{graph,images,layer,limits,pipes,repair,tarsplit,unshare}.test.ts',
 ]

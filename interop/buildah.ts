@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { run } from './run.ts'
 
 /** buildah with containers/storage of its own, whose overlay driver is another than Docker's. */
@@ -9,11 +9,16 @@ export interface Buildah extends AsyncDisposable {
   during<T>(image: string, look: (root: string) => Promise<T>, commitTo?: string): Promise<T>
 }
 
-/** @param dir where its storage goes */
+/**
+ * It makes a name of an image's path, which may have no capitals: name images beside `dir`, by
+ * relative paths.
+ *
+ * @param dir where its storage goes
+ */
 export function buildahIn(dir: string): Buildah {
   const places = ['--root', join(dir, 'root'), '--runroot', join(dir, 'run')]
   const call = (...args: string[]) =>
-    run('buildah', [...places, '--storage-driver', 'overlay', ...args])
+    run('buildah', [...places, '--storage-driver', 'overlay', ...args], { cwd: dirname(dir) })
   return Object.assign(call, {
     async during<T>(image: string, look: (root: string) => Promise<T>, commitTo?: string) {
       const container = (await call('from', '-q', image)).trim()

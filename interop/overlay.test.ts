@@ -145,10 +145,9 @@ describe('a data root that varve wrote', () => {
     })
 
     test('buildah: the same, and what it commits is mounted as it mounts it', async () => {
-      const image = `oci:${at('layout')}`
-      const again = `oci:${at('by-buildah')}:changed`
+      const again = 'oci:by-buildah:changed'
       const theirs = await buildah.during(
-        image,
+        'oci:layout',
         async (root) => {
           const tree = await treeOf(root)
           await makeOpaque(root)

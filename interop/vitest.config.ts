@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 const conditions = ['@varve/source']
@@ -10,6 +11,10 @@ export default defineConfig({
   test: {
     include: ['*.test.ts'],
     globalSetup: 'global-setup.ts',
+    // Most of a short command's time would go into stripping types, every time again.
+    env: {
+      NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/node-compile'),
+    },
     // The files share two cores and a few gigabytes of images.
     fileParallelism: false,
     testTimeout: 300_000,

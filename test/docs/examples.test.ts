@@ -18,6 +18,8 @@ let programs: string
 let cwd: string
 
 const { deno, bun } = process.versions as { deno?: string; bun?: string }
+// Most of an example's time would go into stripping our types, every time again.
+const env = { ...process.env, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node-compile') }
 const conditions = [...(deno ? ['run', '-A'] : []), '--conditions=@varve/source']
 
 // A failed console.assert only prints, and says nothing by its exit code.
@@ -66,6 +68,6 @@ test.for(examples.map((example) => [`${example.document}:${example.line}`, examp
   async ([, example]) => {
     const file = join(programs, fileOf(example))
     expect(existsSync(file)).toBe(true)
-    await run(process.execPath, [...conditions, file], { cwd })
+    await run(process.execPath, [...conditions, file], { cwd, env })
   },
 )

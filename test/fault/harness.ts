@@ -54,7 +54,7 @@ export interface FaultPlan {
   readonly oracle: (dir: string, outcome: Outcome) => Promise<void>
   /** By default kill before and after, and every errno and short writes, once and forever. */
   readonly faults?: readonly Fault[]
-  /** How many points are tried unless `VARVE_TORTURE=1` asks for all; default 30. */
+  /** How many points are tried unless `VARVE_TORTURE=1` asks for all; default 20. */
   readonly points?: number
 }
 
@@ -80,7 +80,7 @@ export const EVERY_FAULT: readonly Fault[] = [
 ]
 
 /** Points for each plan unless `VARVE_TORTURE=1` asks for all of them. */
-const SAMPLE = 30
+const SAMPLE = 20
 /** No operation here takes longer, even on a busy machine. */
 const DEADLINE_MS = 60_000
 

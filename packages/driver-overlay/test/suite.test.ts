@@ -17,8 +17,4 @@ describe.skipIf(!canMount)('the driver contract (needs root)', async () => {
   if (!canMount) return
   const root = () => join(dir.path, newCacheID())
   await driverSuite({ test, factory: () => overlay({ root: root() }) })
-  const old = () => overlay({ root: root(), mountMethod: 'options' })
-  await driverSuite({ test: (name, run) => test(`by mount(2): ${name}`, run), factory: old })
-  const naive = () => overlay({ root: root(), nativeDiff: false })
-  await driverSuite({ test: (name, run) => test(`naive diff: ${name}`, run), factory: naive })
 })

@@ -236,6 +236,23 @@ describe.each(TRIED)('%s', (_title, variant) => {
     expect(at(one, rw)).toBe(undefined)
   })
 
+  test('what a failed diff left active is put to rest by who removes it', async () => {
+    await using one = await bed(variant)
+    const { base } = await prepared(one, variant)
+    for (let n = 1; ; n++) {
+      const id = newCacheID()
+      await layer(one.driver, tarFor(variant, id, true), base, id)
+      one.failAt(n, true)
+      const failure = await failureOf(bytesOf(one.driver.diff(id, base)))
+      one.failAt(0)
+      await one.driver.remove(id)
+      expect(at(one, id)).toBe(undefined)
+      expect(await isListed(one, id)).toBe(false)
+      if (failure === undefined) break
+      if (n > 50) throw new Error('a diff has no end')
+    }
+  })
+
   test('exists of what cannot be asked for is false', async () => {
     await using one = await bed(variant)
     const { base } = await prepared(one, variant)

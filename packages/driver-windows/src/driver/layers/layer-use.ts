@@ -32,9 +32,14 @@ export class LayerUse {
     this.#do = transitions
   }
 
-  /** Whether it has users, or is not at rest. */
-  get inUse(): boolean {
-    return this.#mounts > 0 || this.#readers > 0 || this.#state !== REST
+  /** Puts to rest what a failed call left otherwise; false, and nothing done, if it has users. */
+  async settle(): Promise<boolean> {
+    return await this.#alone(async () => {
+      if (this.#mounts > 0 || this.#readers > 0) return false
+      await this.#reading?.promise
+      await this.#to(REST)
+      return true
+    })
   }
 
   async mount(): Promise<string> {

@@ -1,4 +1,4 @@
-import type { CacheID } from '@varve/core'
+import { type CacheID, LayerError } from '@varve/core'
 import type { Service } from '../service.ts'
 import { LayerUse } from './layer-use.ts'
 
@@ -19,8 +19,18 @@ export class LayerUses {
     return use
   }
 
-  isInUse(id: CacheID): boolean {
-    return this.#uses.get(id)?.inUse ?? false
+  /**
+   * Puts to rest what a failed call left otherwise.
+   *
+   * @param hint the way out for a layer with users
+   * @throws LayerError `ERR_MOUNT_IN_USE`; whatever the service says
+   */
+  async settle(id: CacheID, attempt: string, hint: string): Promise<void> {
+    if ((await this.#uses.get(id)?.settle()) !== false) return
+    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: layer ${id} is mounted`, {
+      data: { id },
+      hint,
+    })
   }
 
   forget(id: CacheID): void {

@@ -89,12 +89,8 @@ async function checkOriginal(
   if (!(await service.home.isReadWrite(await service.home.resolve(original)))) {
     throw new LayerError('ERR_INVALID_ARGUMENT', `${attempt}: that is a read-only layer`, { data })
   }
-  if (uses.isInUse(original)) {
-    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: that is mounted`, {
-      data,
-      hint: 'Unmount it first: Windows gives nobody else a disk that is in use',
-    })
-  }
+  const hint = 'Unmount it first: Windows gives nobody else a disk that is in use'
+  await uses.settle(original, attempt, hint)
 }
 
 /** A read-write layer, Docker's init layer for one, has no files that others could stand on. */

@@ -1,6 +1,6 @@
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { asCacheID, type CacheID, LayerError } from '@varve/core'
+import { asCacheID, type CacheID } from '@varve/core'
 import { wrapHcs } from '../errors.ts'
 import { REMOVING, RESETTING } from '../home.ts'
 import type { Parts } from '../parts.ts'
@@ -13,14 +13,9 @@ const BUSY: ReadonlySet<string> = new Set(['EPERM', 'EBUSY', 'EACCES'])
 export async function removeLayer({ service, uses, compat }: Parts, id: CacheID): Promise<void> {
   const { home } = service
   const attempt = `Cannot remove layer ${asCacheID(id)}`
-  if (uses.isInUse(id)) {
-    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: it is mounted`, {
-      data: { id },
-      hint: 'Unmount it, then remove the layer again',
-    })
-  }
-  if (!(await home.has(id))) return
   try {
+    await uses.settle(id, attempt, 'Unmount it, then remove the layer again')
+    if (!(await home.has(id))) return
     const fresh = id + RESETTING
     if (await home.has(fresh)) await service.destroy(fresh)
     if (compat === 'v1.11') {

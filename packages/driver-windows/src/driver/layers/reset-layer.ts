@@ -18,17 +18,12 @@ export async function resetLayer(parts: Parts, id: CacheID): Promise<void> {
   if (!(await home.isReadWrite(name))) {
     throw new LayerError('ERR_INVALID_ARGUMENT', `${attempt}: it is read-only`, { data: { id } })
   }
-  if (uses.isInUse(id)) {
-    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: it is mounted`, {
-      data: { id },
-      hint: 'Unmount it, then reset the layer again',
-    })
-  }
   const fresh = name + RESETTING
   const drop = async () => {
     if (await home.has(fresh)) await service.destroy(fresh)
   }
   try {
+    await uses.settle(id, attempt, 'Unmount it, then reset the layer again')
     // What a killed process left of another try.
     await drop()
     await makeScratch(parts, fresh, await home.chain(name), await home.size(name))
