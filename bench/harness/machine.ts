@@ -38,7 +38,7 @@ export async function facts(
   for (const program of programs) versions.push(await versionOf(program))
   return [
     `Measured ${new Date().toISOString().slice(0, 10)} on ${cpus().length} cores`,
-    `(${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 1e9)} GB, Linux ${release()},`,
+    `(${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 1e9)} GB, Linux ${/^[\d.]+/.exec(release())?.[0]},`,
     `${await fileSystemOf(dir)}; Node ${process.version},`,
     `${versions.join(',\n')}.`,
     how,

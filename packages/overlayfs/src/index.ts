@@ -7,7 +7,12 @@
  */
 export { toKernelForms } from './fuse-forms.ts'
 export { escapeXattr, isWhiteoutDevice, keptXattr, type Marks, marksOf } from './marks.ts'
-export { endKeptMount, requireUnused, useMount } from './mounting/layer-mounts.ts'
+export {
+  endKeptMount,
+  refuseMountedAbove,
+  requireUnused,
+  useMount,
+} from './mounting/layer-mounts.ts'
 export {
   type MountHome,
   type MountOn,

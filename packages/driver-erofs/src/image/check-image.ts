@@ -8,8 +8,9 @@ import { openImage } from './open-image.ts'
 import { isAsMeasured, NOT_MEASURED } from './verity.ts'
 
 /**
- * Looks whether an image is under fs-verity as it was, and compares all of an image but its tar, which the store compares with its DiffID, with the sum that
- * was taken when it was written. Yields what is wrong.
+ * Looks whether an image is under fs-verity as it was, and compares all of it but its tar, which the
+ * store compares with its DiffID, with the sum that was taken when it was written. Yields what is
+ * wrong.
  */
 export async function* checkImage(
   home: Home,

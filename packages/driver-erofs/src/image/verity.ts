@@ -20,6 +20,8 @@ export interface Verity {
  * @param wanted undefined: where it can be had
  * @throws LayerError `ERR_NOT_SUPPORTED` if it is wanted and there are no calls for it
  */
+export function verityOf(sys: Sys, wanted: true): Verity
+export function verityOf(sys: Sys, wanted: boolean | undefined): Verity | undefined
 export function verityOf({ native, limits }: Sys, wanted: boolean | undefined): Verity | undefined {
   if (wanted === false) return undefined
   if (native) return { native, required: wanted === true }

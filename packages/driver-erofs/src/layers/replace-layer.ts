@@ -1,7 +1,7 @@
 import { rename } from 'node:fs/promises'
 import { type CacheID, type CallOptions, LayerError } from '@varve/core'
 import { openErofs } from '@varve/erofs'
-import { requireUnused } from '@varve/overlayfs'
+import { refuseMountedAbove, requireUnused } from '@varve/overlayfs'
 import { isThere, refuseMounted } from '@varve/trees'
 import { type Home, parentOf } from '../home.ts'
 import { readSum, sumFile, sumOf } from '../image/image-sum.ts'
@@ -29,7 +29,11 @@ export async function replaceLayer(
   using _lock = await mounting?.mounts.lock(id, signal)
   if (mounting) requireUnused(home, mounting.mounts, id, attempt)
   await refuseMounted(home.layer(id))
-  await refuseMountedAbove(parts, id, attempt)
+  // What is mounted goes on with the damaged file, and so would all that join it.
+  if (mounting) {
+    const stands = (above: CacheID) => standsOn(home, above, id)
+    await refuseMountedAbove(mounting.mounts, id, attempt, stands)
+  }
   const sum = await readSum(home, by)
   if (sum === undefined || !(await sumsOf(home, id)).includes(sum)) {
     throw new LayerError(
@@ -39,29 +43,13 @@ export async function replaceLayer(
     )
   }
   if ((await isThere(digestFile(home, id))) && !(await isThere(digestFile(home, by)))) {
-    const verity = verityOf(sys, true)
-    if (verity) await enableVerity(verity, home, by, home.image(by))
+    await enableVerity(verityOf(sys, true), home, by, home.image(by))
   }
   cache.drop(id)
   // The image first: killed after it, what is left is the sum of the same image, or a damaged one.
   await rename(home.image(by), home.image(id))
   for (const file of [sumFile, digestFile]) await renameIfAny(file(home, by), file(home, id))
   await sys.syncDirectory(home.layer(id))
-}
-
-/** What is mounted goes on with the damaged file, and so would all that join it. */
-async function refuseMountedAbove(
-  { home, mounting }: Pick<Parts, 'home' | 'mounting'>,
-  id: CacheID,
-  attempt: string,
-): Promise<void> {
-  for (const [above, place] of (await mounting?.mounts.mounted()) ?? []) {
-    if (!(await standsOn(home, above, id))) continue
-    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: layer ${above} on it is mounted`, {
-      data: { id, above, place },
-      hint: 'Unmount it, then try again',
-    })
-  }
 }
 
 async function standsOn(home: Home, above: CacheID, id: CacheID): Promise<boolean> {

@@ -1,7 +1,6 @@
-import { type CacheID, type CallOptions, LayerError } from '@varve/core'
-import { requireUnused } from '@varve/overlayfs'
+import type { CacheID, CallOptions } from '@varve/core'
+import { refuseMountedAbove, requireUnused } from '@varve/overlayfs'
 import { refuseMounted } from '@varve/trees'
-import type { Home } from '../home.ts'
 import type { Parts } from '../parts.ts'
 import { sweepMounts } from './cleanup.ts'
 import { lowersOf, readShortName } from './short-names.ts'
@@ -27,26 +26,10 @@ export async function replaceLayer(
     requireUnused(home, mounts, each, attempt)
     await refuseMounted(home.layer(each))
   }
-  await refuseMountedAbove(parts, id, attempt)
-  trees.exchange(home.diff(id), home.diff(by))
-}
-
-/** The kernel does not expect that what it has beneath a mount is exchanged. */
-async function refuseMountedAbove(
-  { home, mounts }: Pick<Parts, 'home' | 'mounts'>,
-  id: CacheID,
-  attempt: string,
-): Promise<void> {
+  // The kernel does not expect that what it has beneath a mount is exchanged.
   const name = await readShortName(home.layer(id))
-  for (const [above, place] of await mounts.mounted()) {
-    if (name === undefined || !(await standsOn(home, above, name))) continue
-    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: layer ${above} on it is mounted`, {
-      data: { id, above, place },
-      hint: 'Unmount it, then try again',
-    })
-  }
-}
-
-async function standsOn(home: Home, id: CacheID, name: string): Promise<boolean> {
-  return (await lowersOf(home, id)).includes(name)
+  const stands = async (above: CacheID) =>
+    name !== undefined && (await lowersOf(home, above)).includes(name)
+  await refuseMountedAbove(mounts, id, attempt, stands)
+  trees.exchange(home.diff(id), home.diff(by))
 }

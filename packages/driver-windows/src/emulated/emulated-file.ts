@@ -5,8 +5,8 @@ import { BackupReader, encodePartHeader, STREAM } from '../codec/backup-stream.t
 import { ATTRIBUTE, type FileBasicInfo } from '../codec/file-info.ts'
 import { tarTimeOf, unixNanoseconds } from '../codec/filetime.ts'
 import { parseReparsePoint } from '../codec/reparse-point.ts'
-import type { Place } from './emulated-fs.ts'
 import { fault } from './fault.ts'
+import type { Place } from './place.ts'
 import { createPushed, type Pushed } from './pushed.ts'
 import {
   infoOfStat,

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import type { WinFile, WinFs, WinRoot, WinStat } from '@varve/sys'
 import { openEmulatedFile } from './emulated-file.ts'
 import { fault } from './fault.ts'
+import type { Place } from './place.ts'
 import { readSidecar } from './sidecar.ts'
 
 /**
@@ -148,15 +149,6 @@ export class EmulatedRoot implements WinRoot {
 
 function isWithin(path: string, top: string): boolean {
   return top === '' || path === top || path.startsWith(`${top}/`)
-}
-
-/** Where a file's parts are. */
-export interface Place {
-  readonly data: string
-  /** Its sidecar. */
-  readonly meta: string
-  /** Its sidecar, or the folder of all those of a directory. */
-  readonly metaTop: string
 }
 
 function splitStream(name: string): [name: string, stream: string | undefined] {

@@ -73,6 +73,26 @@ export function requireUnused(
   }
 }
 
+/**
+ * Refuses to go on while a layer is mounted that stands on this one.
+ *
+ * @throws LayerError `ERR_MOUNT_IN_USE`
+ */
+export async function refuseMountedAbove(
+  mounts: MountPoints,
+  id: CacheID,
+  attempt: string,
+  standsOn: (above: CacheID) => Promise<boolean>,
+): Promise<void> {
+  for (const [above, place] of await mounts.mounted()) {
+    if (!(await standsOn(above))) continue
+    throw new LayerError('ERR_MOUNT_IN_USE', `${attempt}: layer ${above} on it is mounted`, {
+      data: { id, above, place },
+      hint: 'Unmount it, then try again',
+    })
+  }
+}
+
 /** What could not be kept is left again. */
 function keepOrLeave(mounts: MountPoints, id: CacheID, place: Place): void {
   try {
