@@ -9,13 +9,22 @@ setFlagsFromString('--semi-space-growth-factor=1')
 /** Signals that end a command in order, with the exit code that shells expect: 128 + number. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
+/** npx and other launchers pass on what the terminal told everybody: that is one request. */
+const ONE_REQUEST_MS = 250
+
 const interruption = new AbortController()
 let interruptedWith: number | undefined
+let interruptedAt = 0
 const handlers = Object.entries(SIGNALS).map(([signal, code]) => {
   const handler = () => {
-    // Whoever asks twice does not want to wait for the clean-up; the next open does it.
-    if (interruptedWith !== undefined) process.exit(code)
+    const now = performance.now()
+    if (interruptedWith !== undefined) {
+      // Whoever asks twice does not want to wait for the clean-up; the next open does it.
+      if (now - interruptedAt > ONE_REQUEST_MS) process.exit(code)
+      return
+    }
     interruptedWith = code
+    interruptedAt = now
     interruption.abort()
   }
   process.on(signal, handler)

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { ociTar, tarOf } from './archives.ts'
 import {
@@ -101,17 +102,20 @@ describe('Ctrl-C', () => {
     await expectClean(root)
   })
 
-  test('in the middle of a layer: likewise', async () => {
+  test('in the middle of a layer, also if npx passes it on once more: likewise', async () => {
     const root = join(await scratch(), 'store')
-    const { code } = await varve(['layer', 'register', '--driver', 'vfs', '-'], {
+    const { code, stderr } = await varve(['layer', 'register', '--driver', 'vfs', '-'], {
       root,
       during: async (child) => {
         child.stdin?.write(big.subarray(0, big.length / 2))
         await until(async () => (await fileCount(join(root, 'vfs/dir'))) > 0)
         child.kill('SIGINT')
+        await setTimeout(1)
+        child.kill('SIGINT')
       },
     })
     expect(code).toBe(130)
+    expect(stderr.split('\n').slice(-2)).toEqual(['varve: interrupted', ''])
     expect(await readdir(join(root, 'vfs/dir'))).toEqual([])
     await expectClean(root)
   })

@@ -1,10 +1,9 @@
-import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CacheID, type KeptMount, LayerError } from '@varve/core'
 import type { FileLock, NativeCalls, Sys } from '@varve/sys'
 import { readKept, writeKept } from '@varve/trees'
 import { lockLayer } from './layer-lock.ts'
-import { isMountedAt, mountedIn, PLACES, type Place } from './places.ts'
+import { isMountedAt, makePlace, mountedIn, PLACES, type Place, removePlace } from './places.ts'
 import { whenProcessEnds } from './process-end.ts'
 import { bindMount, unmount } from './single-mount.ts'
 
@@ -77,19 +76,21 @@ export class MountPoints {
     if (!this.isMounted(id, place)) this.#refuseElsewhere(id, path)
     const users = this.#sys.tryLockFile(`${path}.lock`, 'shared')
     if (!users) throw new Error(`somebody holds ${path}.lock without holding the layer's lock`)
+    // First, so that a signal that comes meanwhile waits for the end of this call.
+    this.#processEnd ??= whenProcessEnds(() => this.#leaveAll())
     try {
       // One that a killed process left, or another one uses, is as good as a new one.
       if (!this.isMounted(id, place)) {
         // Of one that was unmounted behind our back.
         this.#writeKept(id, place, 0)
-        makeDirectory(path)
+        makePlace(path)
         mountOn(path)
       }
     } catch (error) {
       users[Symbol.dispose]()
+      this.#forgetProcessEnd()
       throw error
     }
-    this.#processEnd ??= whenProcessEnds(() => this.#leaveAll())
     this.#held.set(key, { path, users, count: 1 })
     return path
   }
@@ -105,7 +106,6 @@ export class MountPoints {
     const held = this.#held.get(key)
     if (!held || --held.count > 0) return
     this.#drop(key, held)
-    this.sweep(id, place)
   }
 
   /** Keeps a mount that this process uses, once more. The layer must be locked. */
@@ -161,11 +161,7 @@ export class MountPoints {
       unmount(this.#native, path)
       swept = true
     }
-    try {
-      rmdirSync(path)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    }
+    removePlace(path)
     return swept ? 'swept' : 'none'
   }
 
@@ -187,11 +183,9 @@ export class MountPoints {
   /** Unmounts whatever only this process uses. */
   async close(): Promise<void> {
     for (const [key, held] of [...this.#held]) {
-      const [id, place] = key.split('/') as [CacheID, Place]
-      using _lock = await this.lock(id)
-      if (this.#held.get(key) !== held) continue
-      this.#drop(key, held)
-      this.sweep(id, place)
+      const [id = ''] = key.split('/')
+      using _lock = await this.lock(id as CacheID)
+      if (this.#held.get(key) === held) this.#drop(key, held)
     }
   }
 
@@ -221,9 +215,19 @@ export class MountPoints {
     )
   }
 
+  /** This process does not use it any more. The layer must be locked. */
   #drop(key: string, held: Held): void {
     this.#held.delete(key)
     held.users[Symbol.dispose]()
+    const [id, place] = key.split('/') as [CacheID, Place]
+    try {
+      this.sweep(id, place)
+    } finally {
+      this.#forgetProcessEnd()
+    }
+  }
+
+  #forgetProcessEnd(): void {
     if (this.#held.size > 0) return
     this.#processEnd?.[Symbol.dispose]()
     this.#processEnd = undefined
@@ -232,19 +236,10 @@ export class MountPoints {
   /** The process ends, and there is no time to wait for anybody. */
   #leaveAll(): void {
     for (const [key, held] of [...this.#held]) {
-      const [id, place] = key.split('/') as [CacheID, Place]
-      using lock = this.#sys.tryLockFile(join(this.#home.layer(id), 'lock'), 'exclusive')
-      this.#drop(key, held)
+      const [id = ''] = key.split('/')
+      using lock = this.#sys.tryLockFile(join(this.#home.layer(id as CacheID), 'lock'), 'exclusive')
       // Otherwise the next to open the driver finds it.
-      if (lock) this.sweep(id, place)
+      if (lock) this.#drop(key, held)
     }
-  }
-}
-
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, 0o700)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }

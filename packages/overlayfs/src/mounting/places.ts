@@ -1,3 +1,4 @@
+import { mkdirSync, rmdirSync } from 'node:fs'
 import type { CacheID } from '@varve/core'
 import { AT, type NativeCalls, O, RESOLVE, type SysError } from '@varve/sys'
 import { mountPointsIn } from '@varve/trees'
@@ -22,6 +23,16 @@ export function isMountedAt(native: NativeCalls, directory: string, place: Place
   }
 }
 
+/** Makes the directory of a place if it is not there. */
+export function makePlace(path: string): void {
+  unless('EEXIST', () => mkdirSync(path, 0o700))
+}
+
+/** Removes the directory of a place, which must be empty, if it is there. */
+export function removePlace(path: string): void {
+  unless('ENOENT', () => rmdirSync(path))
+}
+
 /** Layers below a directory that this process sees something mounted in at one of their places. */
 export async function mountedIn(
   root: string,
@@ -38,4 +49,12 @@ export async function mountedIn(
 
 function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text)
+}
+
+function unless(code: string, act: () => void): void {
+  try {
+    act()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== code) throw error
+  }
 }

@@ -10,26 +10,31 @@ type Listener = (() => void) & { [OURS]?: true }
 
 /**
  * Calls `fn` when the process exits, or a signal is about to end it. If the program handles that
- * signal itself, it decides what happens, and its exit is what counts.
+ * signal itself, it decides what happens, and its exit is what counts. Further
+ * signals wait until `fn` is done, or has forgotten this: a second one, as from an impatient hand or
+ * a shell that tells its whole group, would otherwise end the process half way.
  */
 export function whenProcessEnds(fn: () => void): Disposable {
   const listeners = SIGNALS.map((signal) => {
     const listener: Listener = () => {
       const isOurs = (other: unknown) => (other as Listener)[OURS] === true
       if (!process.listeners(signal).every(isOurs)) return
-      end()
-      fn()
+      try {
+        fn()
+      } finally {
+        forget()
+      }
       // The last of ours gives the signal back, which then does what it does to every process.
       if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
     }
     listener[OURS] = true
     return [signal, listener] as const
   })
-  const end = (): void => {
+  const forget = (): void => {
     process.off('exit', fn)
     for (const [signal, listener] of listeners) process.off(signal, listener)
   }
   process.on('exit', fn)
   for (const [signal, listener] of listeners) process.on(signal, listener)
-  return { [Symbol.dispose]: end }
+  return { [Symbol.dispose]: forget }
 }
