@@ -38,6 +38,14 @@ export function place(parent: string = PARENT): AsyncDisposable & { readonly pat
 const CLEAR =
   'grep -o " $1/[^ ]*" /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l; rm -rf "$1"'
 
+/**
+ * For a shell in a mount namespace of its own: lets go of what other tests have mounted. With the
+ * namespace it would stay, and its loop devices and FUSE servers with it.
+ */
+export const LET_GO =
+  `awk '$5 ~ "/(varve|overlayfs)-[^/]*/" { print $5 }' /proc/self/mountinfo | sort -r | ` +
+  'xargs -r -n1 umount -l 2>/dev/null || true'
+
 /** The system's own calls. */
 export function nativeCalls(): NativeCalls {
   const { native } = openSys({ ffi: true })

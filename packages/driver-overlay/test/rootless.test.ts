@@ -7,7 +7,7 @@ import { LayerError, newCacheID } from '@varve/core'
 import { overlay } from '@varve/driver-overlay'
 import { tarOf } from '@varve/testkit'
 import { describe, expect, test } from 'vitest'
-import { canFuse, canMount, mountsIn, place } from './place.ts'
+import { canFuse, canMount, LET_GO, mountsIn, place } from './place.ts'
 import { answer, command, kill } from './runtime.ts'
 
 /** Debian's `nobody`, an ordinary user. */
@@ -19,6 +19,7 @@ test.runIf(process.env.CI)('user namespaces are tested where they must be', () =
 
 /** Becomes an ordinary user, and then root of a user namespace that has only his own id. */
 const SINGLE = `
+  ${LET_GO}
   user=$1; shift
   exec setpriv --reuid="$user" --regid="$user" --clear-groups \\
     unshare --user --mount --map-root-user "$@"
@@ -28,6 +29,7 @@ const SINGLE = `
  * which nobody in the namespace may change.
  */
 const MANY = `
+  ${LET_GO}
   user=$1 at=$2; shift 2
   printf '%s:100000:2200000\\n' "$user" > "$at/ids"
   touch /etc/subuid /etc/subgid
@@ -39,6 +41,7 @@ const MANY = `
 
 /** The first again, where everybody may use FUSE. */
 const FUSE = `
+  ${LET_GO}
   user=$1 at=$2; shift 2
   mount -t tmpfs tmpfs "$at/home"
   mknod -m 666 "$at/home/fuse" c 10 229; mount --bind "$at/home/fuse" /dev/fuse
@@ -118,8 +121,8 @@ describe.skipIf(!canMount)('several namespaces (need root)', () => {
     const [base, top] = [newCacheID(), newCacheID()]
     await driver.create(base)
     await driver.createReadWrite(top, { parent: base })
-    const [file, ...args] = command('work', dir.path, 'mount', top)
-    const child = spawn('unshare', ['--mount', file, ...args], {
+    const enter = ['--mount', 'sh', '-c', `${LET_GO}; exec "$@"`, 'sh']
+    const child = spawn('unshare', [...enter, ...command('work', dir.path, 'mount', top)], {
       stdio: ['pipe', 'pipe', 'ignore'],
     })
     await answer(child)

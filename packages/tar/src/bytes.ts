@@ -24,7 +24,9 @@ export function endOfText(bytes: Uint8Array, from: number, to: number): number {
 export function toBinary(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
   let text = ''
   for (let at = from; at < to; at += 4096) {
-    text += String.fromCharCode(...bytes.subarray(at, Math.min(at + 4096, to)))
+    // Spread arguments would go through the array's iterator, which takes four times as long.
+    const part = bytes.subarray(at, Math.min(at + 4096, to)) as unknown as number[]
+    text += String.fromCharCode.apply(null, part)
   }
   return text
 }

@@ -18,19 +18,22 @@ const DOT = 0x2e
  * ```
  */
 export function cleanName(name: Uint8Array): Uint8Array {
-  if (name.length > 1 && isClean(name, name.length)) return name
-  const end = name.length - 1
-  if (end > 0 && name[end] === SLASH && isClean(name, end)) return name.subarray(0, end)
+  // What most tars have: `./` before a name, `/` after a directory's, or neither.
+  const from = name[0] === DOT && name[1] === SLASH ? 2 : 0
+  const to = name.length - (name[name.length - 1] === SLASH ? 1 : 0)
+  if (to > from && !(from > 0 && name[from] === SLASH) && isClean(name, from, to)) {
+    return to - from === name.length ? name : name.subarray(from, to)
+  }
   return fromBinary(cleanText(toBinary(name)))
 }
 
-/** Whether `name[0..end)` has no empty component nor one that begins with a dot before a slash. */
-function isClean(name: Uint8Array, end: number): boolean {
-  let start = 0
-  for (let at = 0; at <= end; at++) {
-    if (at < end && name[at] !== SLASH) continue
+/** Whether `name[from..to)` has no empty component, first one apart, and none of only dots. */
+function isClean(name: Uint8Array, from: number, to: number): boolean {
+  let start = from
+  for (let at = from; at <= to; at++) {
+    if (at < to && name[at] !== SLASH) continue
     const length = at - start
-    if (length === 0 && at > 0) return false
+    if (length === 0 && at > from) return false
     const dots = name[start] === DOT && (length === 1 || (length === 2 && name[start + 1] === DOT))
     if (dots) return false
     start = at + 1

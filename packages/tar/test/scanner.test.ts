@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { cleanName, createTarScanner, encodeHeader, endOfArchive, paddingFor } from '@varve/tar'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -194,6 +195,17 @@ test.each([
   ['//a', '/a'],
 ])('%j is cleaned to %j, as in Go', (name, clean) => {
   expect(Buffer.from(cleanName(utf8(name))).toString()).toBe(clean)
+})
+
+test('every short name of slashes, dots and a letter is cleaned as POSIX normalizes it', () => {
+  const names = ['']
+  for (const name of names) {
+    const normal = posix.normalize(name)
+    const expected = normal.length > 1 ? normal.replace(/\/$/, '') : normal
+    expect([name, Buffer.from(cleanName(utf8(name))).toString()]).toEqual([name, expected])
+    if (name.length < 7) names.push(`${name}/`, `${name}.`, `${name}a`)
+  }
+  expect(names.length).toBe((3 ** 8 - 1) / 2)
 })
 
 test.each([

@@ -55,10 +55,11 @@ export async function applyTar(
       started.abandon()
     }
     const { displaced } = aside ?? { displaced: [] }
-    const { size, entries } = started
+    const { size, entries, written } = started
     return {
       size,
       entries,
+      written,
       displaced,
       omitted,
       async [Symbol.asyncDispose]() {

@@ -21,6 +21,11 @@ export class EntryApplier implements TarVisitor {
   /** Sum of what the headers say, phantom sizes included: as Docker counts (rule 40). */
   size = 0
 
+  /** See {@link AppliedLayer.written}. */
+  get written(): number | undefined {
+    return this.#context.tree.bytes
+  }
+
   readonly #context: ApplyContext
   /** How many payloads of each name there were. */
   readonly #occurrences = new Map<string, number>()
@@ -152,6 +157,7 @@ export class EntryApplier implements TarVisitor {
     this.#file = { entry, inheritsGroup }
     const own = joined(parent, base)
     context.tree.wrote(own, true)
+    context.tree.holds(entry.size)
     return own
   }
 

@@ -25,6 +25,7 @@ export class LayerTree {
   readonly #payloads = new Map<string, Payload>()
   /** Those whose name in the tar is not the path that it was written to. */
   readonly #aliased = new Map<Payload, { readonly path: string; readonly name: string }>()
+  #bytes: number | undefined = 0
   /** Called with the path of every directory that is removed. */
   readonly #directoryRemoved: (path: string) => void
 
@@ -42,6 +43,16 @@ export class LayerTree {
     for (let up = parentOf(path); !this.#touched.has(up); up = parentOf(up)) {
       this.#touched.set(up, TOUCHED)
     }
+  }
+
+  /** Bytes of all that the layer {@link holds}; undefined once any file was removed. */
+  get bytes(): number | undefined {
+    return this.#bytes
+  }
+
+  /** Notes how long a new file, or the target of a new symbolic link, will be. */
+  holds(bytes: number): void {
+    if (this.#bytes !== undefined) this.#bytes += bytes
   }
 
   /** Whether the layer has written this, or something beneath it. */
@@ -125,6 +136,7 @@ export class LayerTree {
       this.#directoryRemoved(path)
     } else {
       const directory: Directory = this.root.open(parent)
+      this.#bytes = undefined
       const payload = this.#payloads.get(path)
       if (payload) {
         this.#aside?.take(payload, directory, name)

@@ -79,6 +79,7 @@ export function makeSymlink(
   makeAnew(context, parent, base, (dirfd, bytes) => {
     context.calls.symlinkat(entry.linkname, dirfd, bytes)
   })
+  context.tree.holds(entry.linkname.length)
   finishNode(context, entry, parent, base)
 }
 

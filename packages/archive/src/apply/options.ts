@@ -70,4 +70,9 @@ export interface AppliedLayer extends AppliedDiff {
   /** Entries of the tar, whiteouts and global headers included. */
   readonly entries: number
   readonly omitted: Readonly<Omitted>
+  /**
+   * Bytes in the files that were made and in the targets of symbolic links, a file of several names
+   * once; undefined if something gave way meanwhile, so that only the tree can tell.
+   */
+  readonly written: number | undefined
 }

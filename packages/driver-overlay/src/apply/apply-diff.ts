@@ -30,12 +30,12 @@ export async function applyDiff(
   await requireSound(parts, id)
   return await applyAside(parts.scratch, async (asideDir) => {
     try {
-      const applied =
-        (await applyStraight(parts, id, layout, tar, asideDir, options)) ??
-        (await applyMounted(parts, id, tar, asideDir, options))
-      const pace = createPace(options, `Cannot measure layer ${id}`)
+      const straight = await applyStraight(parts, id, layout, tar, asideDir, options)
+      const applied = straight ?? (await applyMounted(parts, id, tar, asideDir, options))
+      const measure = () =>
+        diskSize(layout.diff, parts.sys, createPace(options, `Cannot measure layer ${id}`))
       return {
-        size: await diskSize(layout.diff, parts.sys, pace),
+        size: straight?.written ?? (await measure()),
         displaced: applied.displaced,
         [Symbol.asyncDispose]: () => applied[Symbol.asyncDispose](),
       }

@@ -83,6 +83,7 @@ class OverlayLayer implements LayerApart {
     // A whiteout.
     if (this.#native.statIfAny(fd, bytes)) return false
     this.#lower.copy(parent, bytes, stat, fd)
+    if ((stat.mode & S.IFMT) !== S.IFDIR) tree.holds(stat.size)
     return true
   }
 
