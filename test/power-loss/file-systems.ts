@@ -36,7 +36,8 @@ export const FILE_SYSTEMS: Readonly<Record<FileSystem['name'], FileSystem>> = {
     // mkfs.xfs makes none smaller.
     bytes: 300 * MIB,
     mkfs: ['mkfs.xfs', '-qfK'],
-    mountOptions: 'rw',
+    // Else it refuses a second disk of one id, and the last one may not be gone everywhere.
+    mountOptions: 'nouuid',
     sector: 512,
     mayBeLost: false,
   },

@@ -17,8 +17,8 @@ import { run, type Scratch, unmount } from './scratch.ts'
 
 const here = dirname(fileURLToPath(import.meta.url))
 
-/** How long a FUSE server may take to appear, or to go. */
-const DEADLINE_MS = 10_000
+/** How long a FUSE server may take to appear, on a machine with much other work. */
+const DEADLINE_MS = 60_000
 /** Longer than a commit of a journal, shorter than the write-back of data. */
 const SETTLE_MS = 2500
 

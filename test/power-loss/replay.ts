@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Event, readHistory, type Write } from './block-log.ts'
 import { crashesOf, keptWrites } from './crashes.ts'
@@ -59,6 +59,8 @@ export async function replay(
       marks.push(...events.flatMap(marksIn))
     }
     const events = history.epochs[crash.epoch] ?? []
+    // A new file: what has copied our mounts into its own namespace keeps the old one attached.
+    rmSync(crashed, { force: true })
     copySparsely(current, crashed)
     writeTo(crashed, keptWrites(events, crash, fileSystem.sector, random))
     const before = [...marks, ...events.slice(0, crash.events).flatMap(marksIn)]
