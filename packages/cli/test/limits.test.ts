@@ -12,6 +12,11 @@ const skips = !isRoot && process.env.CI === undefined
 const USER = 65_534
 const asUser = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--clear-groups']
 
+/** At once, though a loop device on it may be attached a little longer. */
+function unmount(path: string): void {
+  execFileSync('umount', ['-l', path])
+}
+
 describe('an ordinary user', () => {
   test.skipIf(skips)('can do all of it in a place of their own (needs root)', async () => {
     const folder = await scratch()
@@ -87,7 +92,7 @@ describe('a new store', () => {
           const loud = await varve(['load', example], { root: join(disk, 'other') })
           return stderr + loud.stderr
         } finally {
-          execFileSync('umount', [disk])
+          unmount(disk)
         }
       }
       expect(await stderrOn('tmpfs')).toMatch(
@@ -106,9 +111,7 @@ describe('a full disk', () => {
     const disk = join(await scratch(), 'disk')
     await mkdir(disk)
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', disk])
-    onTestFinished(() => {
-      execFileSync('umount', [disk])
-    })
+    onTestFinished(() => unmount(disk))
     const root = join(disk, 'store')
     const small = tarOf([{ name: 'small', content: 'x' }])
     const large = tarOf([{ name: 'large', content: randomBytes(8 * 2 ** 20) }])

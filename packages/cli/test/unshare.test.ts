@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { LET_GO } from '../../driver-overlay/test/place.ts'
 import { countIds, idMapOf } from '../src/rootless/id-map.ts'
 import {
   bin,
@@ -193,6 +194,7 @@ describe.skipIf(!canDrop || !existsSync('/dev/fuse'))('what is left (needs root 
 
 /** Where everybody may use FUSE, on a file system of one's own. */
 const FUSE = `
+  ${LET_GO}
   mount -t tmpfs tmpfs "$HOME"
   mknod -m 666 "$HOME/fuse" c 10 229; mount --bind "$HOME/fuse" /dev/fuse
   mount -t tmpfs -o "mode=700,uid=$1,gid=$1" tmpfs "$HOME"
@@ -202,6 +204,7 @@ const FUSE = `
 
 /** In a mount namespace of its own, so that the machine's own files stay as they are. */
 const DROP = `
+  ${LET_GO}
   touch /etc/subuid /etc/subgid
   mount --bind "$1" /etc/subuid; mount --bind "$1" /etc/subgid
   user=$2; shift 2
