@@ -64,7 +64,8 @@ describe('convert', () => {
     const root = await store()
     const before = await kept(root)
     const layers = join(root, 'image/overlay2/layerdb/sha256')
-    await varve(['convert', '--to', 'overlay2'], {
+    // With `--keep`, since it may be done before it is killed.
+    await varve(['convert', '--to', 'overlay2', '--keep'], {
       root,
       during: async (child) => {
         await until(async () => existsSync(layers) || child.exitCode !== null)
