@@ -21,12 +21,13 @@ apt() {
   "apt-$tool" -qq -o APT::Sandbox::User=root -o Dir::Etc::sourcelist=/dev/null \
     -o "Dir::Etc::sourceparts=$work/sources" -o "Dir::State::lists=$work/lists" "$@"
 }
-apt get update || {
+out_of_reach() {
   echo 'fs-verity: NOT TESTED, because the backports of Debian cannot be reached'
   exit 77
 }
+apt get update --error-on=any || out_of_reach
 kernel=$(apt cache show "linux-image-cloud-amd64/$suite" | sed -n 's/^Depends: \([^ ]*\).*/\1/p')
-apt get download "$kernel/$suite" qemu-system-{x86,data}/$suite
+apt get download "$kernel/$suite" qemu-system-{x86,data}/$suite || out_of_reach
 for package in *.deb; do dpkg -x "$package" system; done
 release=${kernel#linux-image-}
 depmod -b system "$release"
@@ -49,7 +50,7 @@ chmod 755 init
 
 /usr/lib/qemu/virtiofsd --socket-path=files -o source=/ -o sandbox=chroot -o cache=always \
   -o announce_submounts >sharing 2>&1 &
-for _ in {1..100}; do [ -S files ] || sleep 0.1; done
+for _ in {1..600}; do [ -S files ] || sleep 0.1; done
 export QEMU_MODULE_DIR=$work/system/usr/lib/x86_64-linux-gnu/qemu
 timeout 600 system/usr/bin/qemu-system-x86_64 -L system/usr/share/qemu -L /usr/share/seabios \
   -M pc -accel tcg -cpu max -smp 2 -m 2G -numa node,memdev=memory \
