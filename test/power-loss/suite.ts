@@ -10,7 +10,7 @@ const MINUTE = 60_000
 /** How much is tried of each variant of the store. */
 const AMOUNT = torture
   ? { recordings: 5, states: 200, samples: 6, timeout: 60 * MINUTE }
-  : { recordings: 1, states: 16, samples: 2, timeout: 5 * MINUTE }
+  : { recordings: 1, states: 16, samples: 2, timeout: 15 * MINUTE }
 
 /** Everything in the C library, and only what the runtime itself offers. */
 const SYSTEMS = {

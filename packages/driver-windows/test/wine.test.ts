@@ -24,7 +24,7 @@ describe.skipIf(!hasWine && !process.env.CI)(
       const runs = Object.values(PROGRAMS).map(([name]) => [name, wine.run(name)] as const)
       results = Object.fromEntries(runs)
       await Promise.allSettled(Object.values(results))
-    }, 600_000)
+    }, 1_800_000)
     afterAll(() => wine?.[Symbol.asyncDispose]())
 
     test.each(Object.entries(PROGRAMS))('%s: every case holds', async (_what, [name, atLeast]) => {

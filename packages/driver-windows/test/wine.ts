@@ -77,7 +77,7 @@ export async function openWine(): Promise<Wine> {
 
 const DLL = 'fake-vmcompute.dll'
 /** A machine with other work takes several times as long as a quiet one. */
-const TIMEOUT = 540_000
+const TIMEOUT = 1_740_000
 
 /** As fake.h says. */
 const BUILD = ['-O1', '-Wall', '-Wno-attributes', '-shared', '-static']
