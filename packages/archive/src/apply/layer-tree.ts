@@ -4,7 +4,7 @@ import { codeOf, type FileCalls } from '../safe-root/calls.ts'
 import type { Directory, MakeMissing, SafeRoot } from '../safe-root/safe-root.ts'
 import type { Aside, Payload } from './aside.ts'
 
-/** What the layer did at a path: made or entered it, or only something beneath it. */
+/** What the layer has at a path, if not a file with a payload: it wrote it, or something beneath. */
 const TOUCHED = 0
 /** Nothing beneath comes from a lower layer: it is new, or what was there has been removed. */
 const PURE = 1
@@ -19,10 +19,8 @@ export class LayerTree {
   readonly root: SafeRoot
   readonly #calls: FileCalls
   readonly #aside: Aside | undefined
-  /** Every path that this layer has touched, with all its parents. */
-  readonly #touched = new Map<string, typeof TOUCHED | typeof PURE>()
-  /** Payloads that are in place now. */
-  readonly #payloads = new Map<string, Payload>()
+  /** Every path that this layer has touched, with all its parents, and the payloads now in place. */
+  readonly #touched = new Map<string, typeof TOUCHED | typeof PURE | Payload>()
   /** Those whose name in the tar is not the path that it was written to. */
   readonly #aliased = new Map<Payload, { readonly path: string; readonly name: string }>()
   #bytes: number | undefined = 0
@@ -63,7 +61,7 @@ export class LayerTree {
   /** Notes which payload is at a path now. `name` is the cleaned name from the tar. */
   wrotePayload(path: string, name: string, payload: Payload): void {
     if (!this.#aside) return
-    this.#payloads.set(path, payload)
+    this.#touched.set(path, payload)
     if (path !== name) this.#aliased.set(payload, { path, name })
   }
 
@@ -101,7 +99,7 @@ export class LayerTree {
    */
   settle(): void {
     for (const [payload, { path, name }] of this.#aliased) {
-      if (this.#payloads.get(path) !== payload) continue
+      if (this.#touched.get(path) !== payload) continue
       const base = name.slice(name.lastIndexOf('/') + 1)
       if (this.directoryAt(parentOf(name)) === parentOf(path)) continue
       this.#aside?.takeLink(payload, this.root.open(parentOf(path)), base)
@@ -137,10 +135,9 @@ export class LayerTree {
     } else {
       const directory: Directory = this.root.open(parent)
       this.#bytes = undefined
-      const payload = this.#payloads.get(path)
-      if (payload) {
+      const payload = this.#touched.get(path)
+      if (typeof payload === 'object') {
         this.#aside?.take(payload, directory, name)
-        this.#payloads.delete(path)
         this.#aliased.delete(payload)
       } else {
         this.#calls.unlinkIfAny(directory.fd, fromBinary(name))
