@@ -28,7 +28,7 @@ END
 chmod 755 "$work/init"
 
 # What it does not find, and how it ends, it says on its terminal.
-timeout 600 linux.uml root=/dev/root rootfstype=hostfs rootflags=/ rw mem=2G init="$work/init" \
+timeout 1800 linux.uml root=/dev/root rootfstype=hostfs rootflags=/ rw mem=2G init="$work/init" \
   con=null con0=null,fd:1 quiet </dev/null >"$work/kernel" 2>&1 || true
 cat "$work/said" 2>/dev/null || cat "$work/kernel"
 exit "$(cat "$work/status" 2>/dev/null || echo 1)"

@@ -41,7 +41,7 @@ mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs $work/
 mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
 for module in loop erofs btrfs overlay; do modprobe -d $work/system \$module; done
 cd "$checkout"
-node_modules/.bin/bun --conditions=@varve/source test --timeout=120000 \
+node_modules/.bin/bun --conditions=@varve/source test --timeout=600000 \
   packages/driver-erofs/test/verity.test.ts 2>&1
 echo \$? >/dev/ttyS1
 poweroff -f
@@ -52,7 +52,7 @@ chmod 755 init
   -o announce_submounts >sharing 2>&1 &
 for _ in {1..600}; do [ -S files ] || sleep 0.1; done
 export QEMU_MODULE_DIR=$work/system/usr/lib/x86_64-linux-gnu/qemu
-timeout 600 system/usr/bin/qemu-system-x86_64 -L system/usr/share/qemu -L /usr/share/seabios \
+timeout 1800 system/usr/bin/qemu-system-x86_64 -L system/usr/share/qemu -L /usr/share/seabios \
   -M pc -accel tcg -cpu max -smp 2 -m 2G -numa node,memdev=memory \
   -object memory-backend-memfd,id=memory,size=2G,share=on \
   -chardev socket,id=files,path=files -device vhost-user-fs-pci,chardev=files,tag=root \
