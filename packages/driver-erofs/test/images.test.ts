@@ -346,7 +346,7 @@ describe.skipIf(!canMount)('mounted (needs root)', () => {
       }
       await driver[Symbol.asyncDispose]()
       expect(mountsIn(dir.path)).toEqual([])
-      for (let i = 0; i < 100; i++) {
+      for (let i = 0; i < 1000; i++) {
         if (!execFileSync('losetup', ['-a'], { encoding: 'utf8' }).includes(dir.path)) return
         await new Promise((resolve) => setTimeout(resolve, 50))
       }

@@ -27,7 +27,7 @@ describe.skipIf(!isLinux || !isRoot)('devices (need root)', () => {
       native.close(loop.fd)
     }
     // It is detached by a worker of the kernel, soon.
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 1000; i++) {
       if (!execFileSync('losetup', ['-a'], { encoding: 'utf8' }).includes(file)) return
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
