@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { AT, DT, type FileStat, O, S } from '@varve/sys'
-import type { FileCalls } from './calls.ts'
+import { codeOf, type FileCalls } from './calls.ts'
 
 /** How a directory descriptor and a name become a path for `node:fs`. */
 export interface Places {
@@ -104,12 +104,12 @@ export function nodeCalls(places: Places): FileCalls {
     mkdirIfNone(dirfd, name, mode) {
       const path = place(dirfd, name)
       try {
-        fs.mkdirSync(path, { mode })
+        fs.mkdirSync(textIfAny(path), { mode })
         return true
       } catch (error) {
-        // Not by its code: Deno fails to build this error for a path that is a Buffer.
+        // Not by its code: Deno has none to tell for a path that is a Buffer.
         if (fs.lstatSync(path, { throwIfNoEntry: false })) return false
-        throw error
+        throw codeOf(error) === undefined ? failure('EIO', 'mkdir', error) : error
       }
     },
     mknodat: () => {
@@ -182,11 +182,15 @@ function unless(code: string, call: () => unknown): boolean {
   }
 }
 
-function failure(code: string, syscall: string): Error {
-  return Object.assign(new Error(`${code}: not possible with node:fs, ${syscall}`), {
-    code,
-    syscall,
-  })
+function failure(code: string, syscall: string, cause?: unknown): Error {
+  const message = `${code}: not possible with node:fs, ${syscall}`
+  return Object.assign(new Error(message, { cause }), { code, syscall })
+}
+
+/** A path as text if its bytes are some. */
+function textIfAny(path: Buffer): string | Buffer {
+  const text = path.toString()
+  return path.equals(Buffer.from(text)) ? text : path
 }
 
 /** As `node:fs` takes times: seconds as a number, which holds microseconds. */
