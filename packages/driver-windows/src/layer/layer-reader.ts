@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FileBasicInfo, WinRoot } from '@varve/sys'
 import { BackupReader, SPARSE, STREAM } from '../codec/backup-stream.ts'
 import { ATTRIBUTE } from '../codec/file-info.ts'
 import { isOpenDirectory, parentOf } from './layer-writer.ts'
+import { removeTree } from './remove-tree.ts'
 import { DIRECTORY_SUFFIX, parseTombstones, TOMBSTONES } from './transport-format.ts'
 import type { UpperPlace } from './upper-place.ts'
 
@@ -65,7 +66,7 @@ export async function* readByTransport(place: UpperPlace): AsyncGenerator<LayerI
     await using folder = await fs.openRoot(path)
     yield* new TransportReader(folder, hcs.tp4).items()
   } finally {
-    await rm(path, { recursive: true, force: true })
+    await removeTree(path)
   }
 }
 

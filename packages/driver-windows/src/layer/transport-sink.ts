@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises'
 import type { FileBasicInfo, WinFile, WinRoot } from '@varve/sys'
 import { ATTRIBUTE } from '../codec/file-info.ts'
 import { isOpenDirectory, isWithin, makeParents } from './layer-writer.ts'
+import { removeTree } from './remove-tree.ts'
 import type { Sink } from './sink.ts'
 import { DIRECTORY_SUFFIX, encodeTombstones, TOMBSTONES } from './transport-format.ts'
 import type { UpperPlace } from './upper-place.ts'
@@ -105,7 +105,7 @@ class TransportSink implements Sink {
       await this.#end()
     } finally {
       await this.#folder[Symbol.asyncDispose]()
-      await rm(this.#folder.path, { recursive: true, force: true })
+      await removeTree(this.#folder.path)
     }
   }
 

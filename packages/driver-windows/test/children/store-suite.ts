@@ -1,12 +1,12 @@
 /** Runs on Windows (or wine): the store suite of the test kit, on the real binding. */
 import { mkdtempSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { windows } from '@varve/driver-windows'
 import { metadataFs } from '@varve/metadata-fs'
 import { tarSplit } from '@varve/tarsplit'
 import { storeSuite } from '@varve/testkit'
+import { removeTree } from '../../src/layer/remove-tree.ts'
 import { underFiles } from '../lens.ts'
 import { NOT_OF_STORES } from '../not-on-windows.ts'
 import { STORES_NOT_UNDER_WINE } from '../not-under-wine.ts'
@@ -25,7 +25,7 @@ await storeSuite({
         codec: tarSplit(),
       }),
       alter: async (_driver, id, change) => change(join(dir, 'windowsfilter', id, 'Files')),
-      [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),
+      [Symbol.asyncDispose]: () => removeTree(dir),
     }
   },
 })

@@ -177,6 +177,6 @@ export async function inTempDir<T>(fn: (path: string) => Promise<T>): Promise<T>
   try {
     return await fn(path)
   } finally {
-    await rm(path, { recursive: true, force: true })
+    await rm(path, { recursive: true, force: true, maxRetries: 10 })
   }
 }

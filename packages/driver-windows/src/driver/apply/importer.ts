@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { applyLayer } from '@varve/archive'
 import type { ByteSource, CallOptions, DisplacedFile } from '@varve/core'
 import type { Sys } from '@varve/sys'
 import { displacedFile } from '../../layer/payloads.ts'
+import { removeTree } from '../../layer/remove-tree.ts'
 import type { Service } from '../service.ts'
 import { importIntoLayer } from './import-into-layer.ts'
 
@@ -47,7 +48,7 @@ export function importFolder(service: Service, sys: Sys): Importer {
       await hcs.importLayer(info, name, folder, layers)
       return { size, displaced }
     } finally {
-      await rm(folder, { recursive: true, force: true })
+      await removeTree(folder)
     }
   }
 }

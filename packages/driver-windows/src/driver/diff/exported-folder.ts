@@ -1,8 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openFiles, writeDiff } from '@varve/archive'
 import { type CacheID, cleanUp, type FileGetter } from '@varve/core'
+import { removeTree } from '../../layer/remove-tree.ts'
 import { chainFrom } from '../layers/chains.ts'
 import type { Parts } from '../parts.ts'
 import { whileReading } from './while-reading.ts'
@@ -42,7 +43,7 @@ async function exportLayer(
   const { home } = service
   const name = await home.resolve(id)
   const path = await mkdtemp(join(tmpdir(), 'hcs'))
-  const remove = () => rm(path, { recursive: true, force: true })
+  const remove = () => removeTree(path)
   try {
     await using root = await fs.openRoot(home.dir(name))
     const chain =

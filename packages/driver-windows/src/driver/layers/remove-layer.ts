@@ -1,6 +1,7 @@
-import { rename, rm } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asCacheID, type CacheID } from '@varve/core'
+import { removeTree } from '../../layer/remove-tree.ts'
 import { wrapHcs } from '../errors.ts'
 import { REMOVING, RESETTING } from '../home.ts'
 import type { Parts } from '../parts.ts'
@@ -35,16 +36,16 @@ export async function removeLayer({ service, uses, compat }: Parts, id: CacheID)
 async function removeInPlace(service: Service, id: CacheID): Promise<void> {
   const { home } = service
   const name = await home.resolve(id)
-  await rm(join(home.root, 'sysfile-backups', name), { recursive: true, force: true })
+  await removeTree(join(home.root, 'sysfile-backups', name))
   await service.destroy(name)
-  if (name !== id) await rm(home.dir(id), { recursive: true, force: true })
+  if (name !== id) await removeTree(home.dir(id))
 }
 
 async function setAside(service: Service, id: CacheID): Promise<void> {
   const { home } = service
   const from = home.dir(id)
   const to = home.dir(id + REMOVING)
-  await rm(to, { recursive: true, force: true })
+  await removeTree(to)
   try {
     await rename(from, to)
   } catch (error) {

@@ -1,7 +1,8 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ByteSource, checkAborted, interruptible, LayerError } from '@varve/core'
 import { type AsidePayload, displacedFile } from '../../../layer/payloads.ts'
+import { removeTree } from '../../../layer/remove-tree.ts'
 import type { Service } from '../../service.ts'
 import type { Importer } from '../importer.ts'
 import { toFrames } from './frames.ts'
@@ -49,7 +50,7 @@ export function importInChild(
       return { size: answer.size, displaced: displaced.map(displacedFile) }
     } finally {
       signal?.removeEventListener('abort', stop)
-      await rm(temporary, { recursive: true, force: true })
+      await removeTree(temporary)
     }
   }
 }
