@@ -13,19 +13,16 @@ const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 const ONE_REQUEST_MS = 250
 
 const interruption = new AbortController()
-let interruptedWith: number | undefined
-let interruptedAt = 0
+let interrupted: { readonly code: number; readonly at: number } | undefined
 const handlers = Object.entries(SIGNALS).map(([signal, code]) => {
   const handler = () => {
-    const now = performance.now()
-    if (interruptedWith !== undefined) {
+    if (!interrupted) {
+      interrupted = { code, at: performance.now() }
+      interruption.abort()
+    } else if (performance.now() - interrupted.at > ONE_REQUEST_MS) {
       // Whoever asks twice does not want to wait for the clean-up; the next open does it.
-      if (now - interruptedAt > ONE_REQUEST_MS) process.exit(code)
-      return
+      process.exit(code)
     }
-    interruptedWith = code
-    interruptedAt = now
-    interruption.abort()
   }
   process.on(signal, handler)
   return [signal, handler] as const
@@ -42,4 +39,4 @@ const code = await main(process.argv.slice(2), {
   },
 })
 // Not process.exitCode: standard input that nobody reads any more would keep the process alive.
-process.exit(interruptedWith ?? code)
+process.exit(interrupted?.code ?? code)

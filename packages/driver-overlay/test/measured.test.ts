@@ -42,15 +42,9 @@ test.skipIf(!canMount)(
         const ids: CacheID[] = []
         try {
           for (const entries of layers) {
-            const on = ids.at(-1)
-            ids.push(newCacheID())
-            const sizes = await measured(
-              driver,
-              dir.path,
-              ids.at(-1) as CacheID,
-              [tarOf(entries)],
-              on,
-            )
+            const [on, id] = [ids.at(-1), newCacheID()]
+            ids.push(id)
+            const sizes = await measured(driver, dir.path, id, [tarOf(entries)], on)
             if (!sizes) return
             expect(sizes[0]).toBe(sizes[1])
           }

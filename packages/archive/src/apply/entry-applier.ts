@@ -21,11 +21,6 @@ export class EntryApplier implements TarVisitor {
   /** Sum of what the headers say, phantom sizes included: as Docker counts (rule 40). */
   size = 0
 
-  /** See {@link AppliedLayer.written}. */
-  get written(): number | undefined {
-    return this.#context.tree.bytes
-  }
-
   readonly #context: ApplyContext
   /** How many payloads of each name there were. */
   readonly #occurrences = new Map<string, number>()
@@ -39,6 +34,11 @@ export class EntryApplier implements TarVisitor {
 
   constructor(context: ApplyContext) {
     this.#context = context
+  }
+
+  /** What `AppliedLayer` says of it. */
+  get written(): number | undefined {
+    return this.#context.tree.bytes
   }
 
   entry(entry: TarEntry): void {

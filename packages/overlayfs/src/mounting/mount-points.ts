@@ -19,6 +19,8 @@ export interface MountHome {
 }
 
 interface Held {
+  readonly id: CacheID
+  readonly place: Place
   readonly path: string
   readonly users: FileLock
   count: number
@@ -91,7 +93,7 @@ export class MountPoints {
       this.#forgetProcessEnd()
       throw error
     }
-    this.#held.set(key, { path, users, count: 1 })
+    this.#held.set(key, { id, place, path, users, count: 1 })
     return path
   }
 
@@ -183,8 +185,7 @@ export class MountPoints {
   /** Unmounts whatever only this process uses. */
   async close(): Promise<void> {
     for (const [key, held] of [...this.#held]) {
-      const [id = ''] = key.split('/')
-      using _lock = await this.lock(id as CacheID)
+      using _lock = await this.lock(held.id)
       if (this.#held.get(key) === held) this.#drop(key, held)
     }
   }
@@ -219,9 +220,8 @@ export class MountPoints {
   #drop(key: string, held: Held): void {
     this.#held.delete(key)
     held.users[Symbol.dispose]()
-    const [id, place] = key.split('/') as [CacheID, Place]
     try {
-      this.sweep(id, place)
+      this.sweep(held.id, held.place)
     } finally {
       this.#forgetProcessEnd()
     }
@@ -236,8 +236,7 @@ export class MountPoints {
   /** The process ends, and there is no time to wait for anybody. */
   #leaveAll(): void {
     for (const [key, held] of [...this.#held]) {
-      const [id = ''] = key.split('/')
-      using lock = this.#sys.tryLockFile(join(this.#home.layer(id as CacheID), 'lock'), 'exclusive')
+      using lock = this.#sys.tryLockFile(join(this.#home.layer(held.id), 'lock'), 'exclusive')
       // Otherwise the next to open the driver finds it.
       if (lock) this.#drop(key, held)
     }

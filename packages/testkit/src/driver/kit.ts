@@ -177,6 +177,7 @@ export async function inTempDir<T>(fn: (path: string) => Promise<T>): Promise<T>
   try {
     return await fn(path)
   } finally {
+    // On Windows a deleted file keeps its name until nobody has it open.
     await rm(path, { recursive: true, force: true, maxRetries: 10 })
   }
 }
