@@ -10,9 +10,9 @@ type Listener = (() => void) & { [OURS]?: true }
 
 /**
  * Calls `fn` when the process exits, or a signal is about to end it. If the program handles that
- * signal itself, it decides what happens, and its exit is what counts. Further
- * signals wait until `fn` is done, or has forgotten this: a second one, as from an impatient hand or
- * a shell that tells its whole group, would otherwise end the process half way.
+ * signal itself, it decides what happens, and its exit is what counts. Further signals wait until
+ * `fn` is done, or has forgotten this: a second one, as from an impatient hand or a shell that tells
+ * its whole group, would otherwise end the process half way.
  */
 export function whenProcessEnds(fn: () => void): Disposable {
   const listeners = SIGNALS.map((signal) => {
